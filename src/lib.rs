@@ -7,6 +7,8 @@
 
 pub mod domain;
 
+pub mod config;
+
 pub mod calibration;
 pub mod gate;
 pub mod judge;

@@ -1,5 +1,383 @@
-//! What turns a camera's pixels into millimetres on the part's plane.
+//! What turns a camera's pixels into millimetres on the part's plane, as written and checked.
 
+mod file;
 mod lens;
 
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::config::{ConfigError, sha256_hex};
+use crate::domain::{Detection, ItemVersion, PointMm, PointPx, RectMm, SizePx};
+
 pub use lens::Lens;
+
+/// A valid calibration of one camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// The camera it belongs to.
+    pub camera: String,
+    /// When it was made.
+    pub made_at_utc: Timestamp,
+    /// From when on it is not trusted.
+    pub valid_until_utc: Timestamp,
+    /// The only image size it is for; `None` fits any (a bare scale).
+    pub image_size: Option<SizePx>,
+    /// The lens; `None` for a bare scale.
+    pub lens: Option<Lens>,
+    /// Homography from undistorted pixels to the plane.
+    pub mm_from_px: [[f64; 3]; 3],
+    /// What the plane is.
+    pub plane: String,
+    /// How well the board's corners were met.
+    pub reprojection_error_rms_px: f64,
+    /// What was photographed to make it.
+    pub board: String,
+    /// An image of an evenly lit grey surface, beside the file.
+    pub flat_field: Option<PathBuf>,
+    sha256: String,
+}
+
+/// Why a calibration may not be used for a frame.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CalibrationFault {
+    /// It is out of date.
+    #[error(
+        "the calibration of camera `{camera}` was valid until {valid_until_utc}; calibrate again"
+    )]
+    OutOfDate {
+        /// The camera.
+        camera: String,
+        /// Its last day.
+        valid_until_utc: Timestamp,
+    },
+    /// It comes from the future: a clock is wrong.
+    #[error(
+        "the calibration of camera `{camera}` was made at {made_at_utc}, which is still to come; check the clock"
+    )]
+    FromTheFuture {
+        /// The camera.
+        camera: String,
+        /// When it says that it was made.
+        made_at_utc: Timestamp,
+    },
+    /// It is for another image size.
+    #[error(
+        "the frame has {found_width} x {found_height} px but the calibration of camera `{camera}` is for {width} x {height}; set the camera's format or calibrate again"
+    )]
+    WrongSize {
+        /// The camera.
+        camera: String,
+        /// The calibration's size.
+        width: u32,
+        /// The calibration's size.
+        height: u32,
+        /// The frame's size.
+        found_width: u32,
+        /// The frame's size.
+        found_height: u32,
+    },
+    /// A point has no place on the plane.
+    #[error(
+        "the calibration of camera `{camera}` gives no finite length for a finding at ({x:.0}, {y:.0}) px; is the region on the plane?"
+    )]
+    NotFinite {
+        /// The camera.
+        camera: String,
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+    },
+}
+
+/// A detection with its size on the part's plane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What was measured.
+    pub detection: Detection,
+    /// Its outline on the plane.
+    pub outline_mm: Vec<PointMm>,
+    /// The upright box around it.
+    pub region_mm: RectMm,
+    /// Its longest extent (largest Feret diameter); the longer side for a box without mask.
+    pub length_mm: f64,
+    /// Its area.
+    pub area_mm2: f64,
+}
+
+impl Calibration {
+    /// Reads and checks a calibration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake; the station does not become `Ready`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        file::parse(path, text)
+    }
+
+    /// A bare scale for images of any size without a calibrated camera, valid for ever.
+    pub fn scale_only(camera: &str, mm_per_px: f64) -> Self {
+        Self {
+            camera: camera.to_owned(),
+            made_at_utc: Timestamp::UNIX_EPOCH,
+            valid_until_utc: Timestamp::MAX,
+            image_size: None,
+            lens: None,
+            mm_from_px: [
+                [mm_per_px, 0.0, 0.0],
+                [0.0, mm_per_px, 0.0],
+                [0.0, 0.0, 1.0],
+            ],
+            plane: "image".to_owned(),
+            reprojection_error_rms_px: 0.0,
+            board: "none: a bare scale".to_owned(),
+            flat_field: None,
+            sha256: sha256_hex(format!("scale {mm_per_px}").as_bytes()),
+        }
+    }
+
+    /// How records name it.
+    pub fn version(&self) -> ItemVersion {
+        ItemVersion {
+            name: self.camera.clone(),
+            version: self.made_at_utc.to_string(),
+            sha256: self.sha256.clone(),
+        }
+    }
+
+    /// Whether it may be used now.
+    ///
+    /// # Errors
+    /// [`CalibrationFault`]; parts are answered `Indeterminate(Calibration)`.
+    pub fn check_date(&self, now: Timestamp) -> Result<(), CalibrationFault> {
+        if self.valid_until_utc < now {
+            return Err(CalibrationFault::OutOfDate {
+                camera: self.camera.clone(),
+                valid_until_utc: self.valid_until_utc,
+            });
+        }
+        if now < self.made_at_utc {
+            return Err(CalibrationFault::FromTheFuture {
+                camera: self.camera.clone(),
+                made_at_utc: self.made_at_utc,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether it is for frames of this size.
+    ///
+    /// # Errors
+    /// [`CalibrationFault::WrongSize`]; the part is answered `Indeterminate(ImageUnfit)`.
+    pub fn check_size(&self, found: SizePx) -> Result<(), CalibrationFault> {
+        match self.image_size {
+            Some(size) if size != found => Err(CalibrationFault::WrongSize {
+                camera: self.camera.clone(),
+                width: size.width_px,
+                height: size.height_px,
+                found_width: found.width_px,
+                found_height: found.height_px,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a pixel of the frame as the camera gave it lies on the part's plane.
+    pub fn mm_from_px(&self, point: PointPx) -> PointMm {
+        let flat = self.lens.map_or(point, |lens| lens.undistort(point));
+        let [x, y, w] = self.mm_from_px.map(|[a, b, c]| a * flat.x + b * flat.y + c);
+        PointMm { x: x / w, y: y / w }
+    }
+
+    /// Measures a detection on the part's plane.
+    ///
+    /// # Errors
+    /// [`CalibrationFault::NotFinite`] if a point has no place on the plane.
+    pub fn measure(&self, detection: Detection) -> Result<Measured, CalibrationFault> {
+        let outline_mm: Vec<PointMm> = detection
+            .outline_px
+            .iter()
+            .map(|point| self.mm_from_px(*point))
+            .collect();
+        let area_mm2 = polygon_area(&outline_mm);
+        let region_mm = RectMm::around(&outline_mm);
+        let finite = outline_mm
+            .iter()
+            .all(|p| p.x.is_finite() && p.y.is_finite());
+        let (Some(region_mm), true) = (region_mm, finite) else {
+            return Err(CalibrationFault::NotFinite {
+                camera: self.camera.clone(),
+                x: detection.region_px.x,
+                y: detection.region_px.y,
+            });
+        };
+        let length_mm = if detection.has_mask {
+            farthest_apart(&outline_mm)
+        } else {
+            region_mm.width.max(region_mm.height)
+        };
+        Ok(Measured {
+            detection,
+            outline_mm,
+            region_mm,
+            length_mm,
+            area_mm2,
+        })
+    }
+}
+
+fn polygon_area(outline: &[PointMm]) -> f64 {
+    let following = outline.iter().skip(1).chain(outline.first());
+    let doubled: f64 = outline
+        .iter()
+        .zip(following)
+        .map(|(a, b)| a.x * b.y - b.x * a.y)
+        .sum();
+    doubled.abs() / 2.0
+}
+
+// Only points of the convex hull can be the farthest apart; hulls are small even for long outlines.
+fn farthest_apart(outline: &[PointMm]) -> f64 {
+    let hull = convex_hull(outline);
+    let pairs = hull
+        .iter()
+        .enumerate()
+        .flat_map(|(i, a)| hull.iter().skip(i + 1).map(move |b| (a, b)));
+    pairs
+        .map(|(a, b)| (a.x - b.x).hypot(a.y - b.y))
+        .fold(0.0, f64::max)
+}
+
+/// Andrew's monotone chain (1979).
+fn convex_hull(points: &[PointMm]) -> Vec<PointMm> {
+    let mut sorted = points.to_vec();
+    sorted.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+    let mut hull = half_hull(sorted.iter().copied());
+    hull.extend(half_hull(sorted.iter().rev().copied()));
+    hull
+}
+
+fn half_hull(points: impl Iterator<Item = PointMm>) -> Vec<PointMm> {
+    let mut chain: Vec<PointMm> = Vec::new();
+    for point in points {
+        while let [.., a, b] = chain.as_slice() {
+            let turn = (b.x - a.x) * (point.y - a.y) - (b.y - a.y) * (point.x - a.x);
+            if 0.0 < turn {
+                break;
+            }
+            chain.pop();
+        }
+        chain.push(point);
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{Class, RectPx, Score};
+
+    fn detection(outline_px: Vec<PointPx>, has_mask: bool) -> Detection {
+        Detection {
+            class: Class {
+                name: Arc::from("scratch"),
+                code: Arc::from(""),
+            },
+            score: Score::new(0.9).unwrap(),
+            region_px: RectPx::around(&outline_px).unwrap(),
+            outline_px,
+            has_mask,
+        }
+    }
+
+    fn tilted() -> Calibration {
+        Calibration {
+            lens: Some(Lens {
+                focal_px: [1650.0, 1640.0],
+                center_px: PointPx { x: 511.5, y: 383.5 },
+                distortion: [-0.12, 0.05, 0.0004, -0.0003, 0.0],
+            }),
+            mm_from_px: [[0.2, 0.01, -3.0], [-0.008, 0.21, 4.0], [1e-5, 2e-5, 1.0]],
+            ..Calibration::scale_only("cam", 1.0)
+        }
+    }
+
+    /// The inverse of the plane's homography, then the lens: where the camera sees a place.
+    fn px_from_mm(calibration: &Calibration, point: PointMm) -> PointPx {
+        let [[a, b, c], [d, e, f], [g, h, i]] = calibration.mm_from_px;
+        let x = (e * i - f * h) * point.x + (c * h - b * i) * point.y + (b * f - c * e);
+        let y = (f * g - d * i) * point.x + (a * i - c * g) * point.y + (c * d - a * f);
+        let w = (d * h - e * g) * point.x + (b * g - a * h) * point.y + (a * e - b * d);
+        calibration
+            .lens
+            .unwrap()
+            .distort(PointPx { x: x / w, y: y / w })
+    }
+
+    proptest! {
+        #[test]
+        fn px_to_mm_and_back_is_the_same_pixel(x in 0.0..1024.0f64, y in 0.0..768.0f64) {
+            let calibration = tilted();
+            let back = px_from_mm(&calibration, calibration.mm_from_px(PointPx { x, y }));
+            prop_assert!((back.x - x).hypot(back.y - y) < 1e-6, "({x}, {y}) came back as {back:?}");
+        }
+
+        #[test]
+        fn the_hull_finds_the_same_length_as_all_pairs(points in prop::collection::vec((0.0..50.0f64, 0.0..50.0f64), 3..40)) {
+            let points: Vec<_> = points.into_iter().map(|(x, y)| PointMm { x, y }).collect();
+            let all = points.iter().flat_map(|a| points.iter().map(|b| (a.x - b.x).hypot(a.y - b.y)));
+            prop_assert!((farthest_apart(&points) - all.fold(0.0, f64::max)).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_mask_is_measured_along_itself_and_a_box_along_its_side() {
+        let calibration = Calibration::scale_only("cam", 0.5);
+        let diamond = [(10., 0.), (20., 10.), (10., 20.), (0., 10.)].map(|(x, y)| PointPx { x, y });
+        let measured = calibration
+            .measure(detection(diamond.to_vec(), true))
+            .unwrap();
+        assert!(
+            (measured.length_mm - 10.0).abs() < 1e-9 && (measured.area_mm2 - 50.0).abs() < 1e-9
+        );
+        let long_box = RectPx {
+            x: 4.0,
+            y: 4.0,
+            width: 30.0,
+            height: 40.0,
+        };
+        let measured = calibration
+            .measure(detection(long_box.corners().to_vec(), false))
+            .unwrap();
+        assert!(
+            (measured.length_mm - 20.0).abs() < 1e-9,
+            "{}",
+            measured.length_mm
+        );
+    }
+
+    #[test]
+    fn a_point_on_the_horizon_is_a_fault_and_no_length() {
+        let horizon = Calibration {
+            mm_from_px: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]],
+            ..Calibration::scale_only("cam", 1.0)
+        };
+        let corners = RectPx {
+            x: 1.0,
+            y: 2.0,
+            width: 3.0,
+            height: 4.0,
+        }
+        .corners()
+        .to_vec();
+        let fault = horizon.measure(detection(corners, true)).unwrap_err();
+        assert!(
+            matches!(fault, CalibrationFault::NotFinite { .. }),
+            "{fault}"
+        );
+    }
+}

@@ -38,11 +38,13 @@ pub enum Reason {
     Challenge,
     /// No recipe is loaded for the part's type.
     NoRecipe,
+    /// Two parts were announced under one sequence number.
+    Sequence,
 }
 
 impl Reason {
     /// All reasons in the order of their wire codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Deadline,
         Self::NoFrame,
         Self::ImageUnfit,
@@ -54,6 +56,7 @@ impl Reason {
         Self::Storage,
         Self::Challenge,
         Self::NoRecipe,
+        Self::Sequence,
     ];
 
     /// The number used in the PLC block: 1 for the first of [`Self::ALL`], 0 is kept for no reason.
@@ -79,6 +82,7 @@ impl Reason {
             Self::Storage => "storage",
             Self::Challenge => "challenge",
             Self::NoRecipe => "no_recipe",
+            Self::Sequence => "sequence",
         }
     }
 }

@@ -1,5 +1,139 @@
 //! What to look for on a part type: views, preparation, fitness and limits, as written and checked.
 
+mod file;
 mod steps;
 
+use std::path::Path;
+
+use crate::config::{ConfigError, sha256_hex};
+use crate::domain::{ItemVersion, Name, PointMm, RectPx};
+
 pub use steps::{FitnessLimits, Step};
+
+/// The limit that stands for every class without one of its own.
+pub const ANY_CLASS: &str = "*";
+
+/// A valid recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The part type it is for.
+    pub part_type: Name,
+    /// Counted up with each change.
+    pub revision: u32,
+    /// At least one.
+    pub views: Vec<View>,
+    sha256: String,
+}
+
+/// One camera's look at a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Its name, unique in the recipe.
+    pub name: String,
+    /// The camera that takes it.
+    pub camera: String,
+    /// What is judged; `None` is the whole frame.
+    pub region: Option<RectPx>,
+    /// How the image is prepared.
+    pub steps: Vec<Step>,
+    /// When the image is fit.
+    pub fitness: FitnessLimits,
+    /// The model package as `name/version`.
+    pub model: String,
+    /// At least one.
+    pub zones: Vec<Zone>,
+    /// What a finding outside all zones means.
+    pub outside_zones: Outside,
+}
+
+/// What a finding outside all zones means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// It is of no interest.
+    Tolerate,
+    /// A person must look.
+    Doubtful,
+    /// The part is rejected.
+    Reject,
+}
+
+/// A place on the part with limits of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Its name, unique in the view.
+    pub name: String,
+    /// Its outline on the part's plane; `None` is everywhere.
+    pub polygon_mm: Option<Vec<PointMm>>,
+    /// Limits by class; [`ANY_CLASS`] stands for the rest.
+    pub limits: Vec<(String, Limit)>,
+}
+
+/// When a finding of a class is over the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// From this score on a finding may be real.
+    pub score_doubtful: f32,
+    /// From this score on it is taken as real.
+    pub score_reject: f32,
+    /// Longest extent that is tolerated.
+    pub length_max_mm: Option<f64>,
+    /// Largest area that is tolerated.
+    pub area_max_mm2: Option<f64>,
+    /// How many findings within the size limits are tolerated in the zone.
+    pub count_max: Option<u32>,
+    /// How near two tolerated findings may come.
+    pub spacing_min_mm: Option<f64>,
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake; the station does not become `Ready`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        file::parse(path, text)
+    }
+
+    /// How records name it.
+    pub fn version(&self) -> ItemVersion {
+        ItemVersion {
+            name: self.part_type.to_string(),
+            version: self.revision.to_string(),
+            sha256: self.sha256.clone(),
+        }
+    }
+
+    fn sealed(part_type: Name, revision: u32, views: Vec<View>, text: &str) -> Self {
+        Self {
+            part_type,
+            revision,
+            views,
+            sha256: sha256_hex(text.as_bytes()),
+        }
+    }
+}
+
+impl View {
+    /// Labels of a model that have no limit in some zone: each would be a defect that nobody judges.
+    pub fn labels_without_limit<'l>(&self, labels: impl Iterator<Item = &'l str>) -> Vec<String> {
+        let zones = &self.zones;
+        labels
+            .flat_map(|label| zones.iter().map(move |zone| (zone, label)))
+            .filter(|(zone, label)| zone.limit(label).is_none())
+            .map(|(zone, label)| format!("`{label}` in zone `{}`", zone.name))
+            .collect()
+    }
+}
+
+impl Zone {
+    /// The limit of a class, or the one for any class.
+    pub fn limit(&self, class: &str) -> Option<&Limit> {
+        let named = |name: &str| {
+            self.limits
+                .iter()
+                .find_map(|(class, limit)| (class == name).then_some(limit))
+        };
+        named(class).or_else(|| named(ANY_CLASS))
+    }
+}

@@ -1,0 +1,166 @@
+//! The calibration file as written, and its checks.
+
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Calibration, Lens};
+use crate::config::{self, Checks, ConfigError, sha256_hex};
+use crate::domain::{Name, PointPx, SizePx};
+
+const SCHEMA: u32 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CalibrationFile {
+    schema: u32,
+    camera: String,
+    made_at_utc: Timestamp,
+    valid_until_utc: Timestamp,
+    image_size_px: [u32; 2],
+    camera_matrix_px: [[f64; 3]; 3],
+    distortion: [f64; 5],
+    plane: String,
+    mm_from_px: [[f64; 3]; 3],
+    reprojection_error_rms_px: f64,
+    board: String,
+    flat_field: Option<PathBuf>,
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError> {
+    let file: CalibrationFile = config::parse(path, text)?;
+    let mut checks = Checks::default();
+    if file.schema != SCHEMA {
+        checks.say(format!(
+            "`schema = {}` is unknown; this version reads {SCHEMA}",
+            file.schema
+        ));
+    }
+    checks.take("camera", Name::new(&file.camera));
+    if file.valid_until_utc <= file.made_at_utc {
+        checks.say("`valid_until_utc` is not after `made_at_utc`");
+    }
+    let [width_px, height_px] = file.image_size_px;
+    checks.range("image_size_px width", width_px, 8, 100_000);
+    checks.range("image_size_px height", height_px, 8, 100_000);
+    checks.range(
+        "reprojection_error_rms_px",
+        file.reprojection_error_rms_px,
+        0.0,
+        10.0,
+    );
+    let lens = check_lens(&file, &mut checks);
+    check_plane(&file.mm_from_px, &mut checks);
+    if let Some(flat_field) = &file.flat_field {
+        let plain = flat_field
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if !plain {
+            checks.say(format!(
+                "`flat_field = {}` leaves the calibration's folder; name a file beside it",
+                flat_field.display()
+            ));
+        }
+    }
+    let calibration = Calibration {
+        camera: file.camera,
+        made_at_utc: file.made_at_utc,
+        valid_until_utc: file.valid_until_utc,
+        image_size: Some(SizePx {
+            width_px,
+            height_px,
+        }),
+        lens: Some(lens),
+        mm_from_px: file.mm_from_px,
+        plane: file.plane,
+        reprojection_error_rms_px: file.reprojection_error_rms_px,
+        board: file.board,
+        flat_field: file.flat_field.map(|name| path.with_file_name(name)),
+        sha256: sha256_hex(text.as_bytes()),
+    };
+    checks.finish(path, Some(calibration))
+}
+
+fn check_lens(file: &CalibrationFile, checks: &mut Checks) -> Lens {
+    let [[fx, skew, cx], [lower_left, fy, cy], last] = file.camera_matrix_px;
+    let shape = [skew, lower_left, last[0], last[1], last[2] - 1.0];
+    if shape.iter().any(|value| *value != 0.0) {
+        checks.say("`camera_matrix_px` is not of the form [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]");
+    }
+    for (key, value, min) in [
+        ("fx", fx, 1.0),
+        ("fy", fy, 1.0),
+        ("cx", cx, -1e5),
+        ("cy", cy, -1e5),
+    ] {
+        checks.range(format!("camera_matrix_px {key}"), value, min, 1e6);
+    }
+    for (key, value) in ["k1", "k2", "p1", "p2", "k3"].iter().zip(file.distortion) {
+        checks.range(format!("distortion {key}"), value, -100.0, 100.0);
+    }
+    Lens {
+        focal_px: [fx, fy],
+        center_px: PointPx { x: cx, y: cy },
+        distortion: file.distortion,
+    }
+}
+
+fn check_plane(matrix: &[[f64; 3]; 3], checks: &mut Checks) {
+    let [[a, b, c], [d, e, f], [g, h, i]] = *matrix;
+    let determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+    if !determinant.is_finite() || determinant.abs() < 1e-12 {
+        checks.say("`mm_from_px` is no homography: its determinant is 0 or not finite");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+schema = 1
+camera = "cam-1"
+made_at_utc = "2026-11-22T00:00:00Z"
+valid_until_utc = "2027-11-22T00:00:00Z"
+image_size_px = [1024, 768]
+camera_matrix_px = [[1650.0, 0.0, 511.5], [0.0, 1650.0, 383.5], [0.0, 0.0, 1.0]]
+distortion = [-0.12, 0.05, 0.0004, -0.0003, 0.0]
+plane = "panel"
+mm_from_px = [[0.2, 0.0, 0.0], [0.0, 0.2, 0.0], [0.0, 0.0, 1.0]]
+reprojection_error_rms_px = 0.1
+board = "chessboard 9 x 6, 10 mm"
+"#;
+
+    fn error(text: &str) -> String {
+        match parse(Path::new("cam-1.toml"), text).unwrap_err() {
+            ConfigError::Syntax { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_said_at_once() {
+        let wrong = GOOD
+            .replace("valid_until_utc = \"2027", "valid_until_utc = \"2025")
+            .replace("1650.0, 383.5", "nan, 383.5")
+            .replace("[0.0, 0.2, 0.0]", "[0.2, 0.0, 0.0]")
+            .replace("board =", "flat_field = \"../secret.png\"\nboard =");
+        insta::assert_snapshot!(error(&wrong));
+        insta::assert_snapshot!(error(&GOOD.replace("2026-11-22T00", "yesterday")));
+    }
+
+    #[test]
+    fn an_old_calibration_and_another_size_are_refused_with_words() {
+        let calibration = parse(Path::new("cam-1.toml"), GOOD).unwrap();
+        let later = calibration.check_date("2028-01-01T00:00:00Z".parse().unwrap());
+        insta::assert_snapshot!(later.unwrap_err(), @"the calibration of camera `cam-1` was valid until 2027-11-22T00:00:00Z; calibrate again");
+        let earlier = calibration.check_date("2020-01-01T00:00:00Z".parse().unwrap());
+        insta::assert_snapshot!(earlier.unwrap_err(), @"the calibration of camera `cam-1` was made at 2026-11-22T00:00:00Z, which is still to come; check the clock");
+        let small = calibration.check_size(SizePx {
+            width_px: 200,
+            height_px: 200,
+        });
+        insta::assert_snapshot!(small.unwrap_err(), @"the frame has 200 x 200 px but the calibration of camera `cam-1` is for 1024 x 768; set the camera's format or calibrate again");
+    }
+}

@@ -1,0 +1,384 @@
+//! The recipe file as written, and its checks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
+use crate::config::{self, Checks, ConfigError};
+use crate::domain::{Name, PointMm, RectPx};
+
+const SCHEMA: u32 = 1;
+const VIEWS_MAX: usize = 32;
+const ZONES_MAX: usize = 256;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeFile {
+    schema: u32,
+    part_type: String,
+    revision: u32,
+    #[serde(default)]
+    views: Vec<ViewFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewFile {
+    name: String,
+    camera: String,
+    model: String,
+    // Left, top, width, height; left out: the whole frame.
+    region_px: Option<[f64; 4]>,
+    #[serde(default)]
+    prepare: Vec<StepFile>,
+    #[serde(default)]
+    fitness: FitnessFile,
+    #[serde(default)]
+    zones: Vec<ZoneFile>,
+    #[serde(default = "doubtful")]
+    outside_zones: Outside,
+}
+
+fn doubtful() -> Outside {
+    Outside::Doubtful
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum StepFile {
+    Undistort,
+    FlatField,
+    OneMap,
+    Clahe { clip_limit: f64, tiles: u32 },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FitnessFile {
+    mean_min: f64,
+    mean_max: f64,
+    burnt_fraction_max: f64,
+    contrast_min: f64,
+    sharpness_min: f64,
+    refuse_duplicate: bool,
+}
+
+// Loose enough for any lit picture; a station tightens them to its own light.
+impl Default for FitnessFile {
+    fn default() -> Self {
+        Self {
+            mean_min: 15.0,
+            mean_max: 240.0,
+            burnt_fraction_max: 0.2,
+            contrast_min: 3.0,
+            sharpness_min: 5.0,
+            refuse_duplicate: true,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ZoneFile {
+    name: String,
+    polygon_mm: Option<Vec<[f64; 2]>>,
+    #[serde(default)]
+    limits: BTreeMap<String, LimitFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitFile {
+    score_doubtful: f32,
+    score_reject: f32,
+    length_max_mm: Option<f64>,
+    area_max_mm2: Option<f64>,
+    count_max: Option<u32>,
+    spacing_min_mm: Option<f64>,
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Recipe, ConfigError> {
+    let file: RecipeFile = config::parse(path, text)?;
+    let mut checks = Checks::default();
+    if file.schema != SCHEMA {
+        checks.say(format!(
+            "`schema = {}` is unknown; this version reads {SCHEMA}",
+            file.schema
+        ));
+    }
+    checks.range("revision", file.revision, 1, u32::MAX);
+    let part_type = checks.take("part_type", Name::new(&file.part_type));
+    if file.views.is_empty() {
+        checks.say("no view is given; write at least one `[[views]]`");
+    }
+    checks.range("number of views", file.views.len(), 0, VIEWS_MAX);
+    checks.no_doubles("view", file.views.iter().map(|view| view.name.as_str()));
+    let views = file
+        .views
+        .into_iter()
+        .map(|view| check_view(view, &mut checks))
+        .collect();
+    let recipe = part_type.map(|part_type| Recipe::sealed(part_type, file.revision, views, text));
+    checks.finish(path, recipe)
+}
+
+fn check_view(file: ViewFile, checks: &mut Checks) -> View {
+    let at = format!("views.{}", file.name);
+    checks.take(format!("{at}.name"), Name::new(&file.name));
+    checks.take(format!("{at}.camera"), Name::new(&file.camera));
+    if !is_model_reference(&file.model) {
+        checks.say(format!(
+            "`{at}.model = {}` is no package; write `name/version`",
+            file.model
+        ));
+    }
+    let region = file.region_px.map(|[x, y, width, height]| {
+        for (key, value, min) in [
+            ("left", x, 0.0),
+            ("top", y, 0.0),
+            ("width", width, 8.0),
+            ("height", height, 8.0),
+        ] {
+            checks.range(format!("{at}.region_px {key}"), value, min, 100_000.0);
+        }
+        RectPx {
+            x,
+            y,
+            width,
+            height,
+        }
+    });
+    if file.zones.is_empty() {
+        checks.say(format!(
+            "`{at}` has no zone; write at least one `[[views.zones]]` with limits"
+        ));
+    }
+    checks.range(
+        format!("{at}: number of zones"),
+        file.zones.len(),
+        0,
+        ZONES_MAX,
+    );
+    checks.no_doubles("zone", file.zones.iter().map(|zone| zone.name.as_str()));
+    View {
+        steps: check_steps(&at, &file.prepare, checks),
+        fitness: check_fitness(&at, &file.fitness, checks),
+        zones: file
+            .zones
+            .into_iter()
+            .map(|zone| check_zone(&at, zone, checks))
+            .collect(),
+        name: file.name,
+        camera: file.camera,
+        region,
+        model: file.model,
+        outside_zones: file.outside_zones,
+    }
+}
+
+fn is_model_reference(text: &str) -> bool {
+    let fits = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    matches!(text.split_once('/'), Some((name, version)) if fits(name) && fits(version))
+}
+
+fn check_steps(at: &str, files: &[StepFile], checks: &mut Checks) -> Vec<Step> {
+    let steps: Vec<Step> = files
+        .iter()
+        .map(|file| match *file {
+            StepFile::Undistort => Step::Undistort,
+            StepFile::FlatField => Step::FlatField,
+            StepFile::OneMap => Step::OneMap,
+            StepFile::Clahe { clip_limit, tiles } => Step::Clahe {
+                clip_limit: checks.range(
+                    format!("{at}.prepare.clahe.clip_limit"),
+                    clip_limit,
+                    1.0,
+                    40.0,
+                ),
+                tiles: checks.range(format!("{at}.prepare.clahe.tiles"), tiles, 1, 64),
+            },
+        })
+        .collect();
+    for (index, step) in steps.iter().enumerate() {
+        let before = steps.iter().take(index);
+        if before
+            .into_iter()
+            .any(|other| std::mem::discriminant(other) == std::mem::discriminant(step))
+        {
+            checks.say(format!("`{at}.prepare` names a step twice; once is enough"));
+        }
+    }
+    if steps.contains(&Step::OneMap) && !steps.contains(&Step::Undistort) {
+        checks.say(format!(
+            "`{at}.prepare`: `one_map` composes `undistort` with the resize; name both"
+        ));
+    }
+    steps
+}
+
+fn check_fitness(at: &str, file: &FitnessFile, checks: &mut Checks) -> FitnessLimits {
+    let key = |name: &str| format!("{at}.fitness.{name}");
+    FitnessLimits {
+        mean_min: checks.range(key("mean_min"), file.mean_min, 0.0, 255.0),
+        mean_max: checks.range(key("mean_max"), file.mean_max, file.mean_min, 255.0),
+        burnt_fraction_max: checks.range(
+            key("burnt_fraction_max"),
+            file.burnt_fraction_max,
+            0.0,
+            1.0,
+        ),
+        contrast_min: checks.range(key("contrast_min"), file.contrast_min, 0.0, 128.0),
+        sharpness_min: checks.range(key("sharpness_min"), file.sharpness_min, 0.0, 1e6),
+        refuse_duplicate: file.refuse_duplicate,
+    }
+}
+
+fn check_zone(at: &str, file: ZoneFile, checks: &mut Checks) -> Zone {
+    let at = format!("{at}.zones.{}", file.name);
+    checks.take(format!("{at}.name"), Name::new(&file.name));
+    if file.limits.is_empty() {
+        checks.say(format!(
+            "`{at}` has no limits; write `[views.zones.limits.\"*\"]` for any class"
+        ));
+    }
+    let polygon_mm = file.polygon_mm.map(|points| {
+        if points.len() < 3 || points.iter().flatten().any(|value| !value.is_finite()) {
+            checks.say(format!(
+                "`{at}.polygon_mm` needs at least 3 points with finite numbers"
+            ));
+        }
+        points.into_iter().map(|[x, y]| PointMm { x, y }).collect()
+    });
+    let limits = file
+        .limits
+        .into_iter()
+        .map(|(class, limit)| {
+            let limit = check_limit(&format!("{at}.limits.{class}"), &limit, checks);
+            (class, limit)
+        })
+        .collect();
+    Zone {
+        name: file.name,
+        polygon_mm,
+        limits,
+    }
+}
+
+fn check_limit(at: &str, file: &LimitFile, checks: &mut Checks) -> Limit {
+    let mut at_least_0 = |name: &str, value: Option<f64>| {
+        value.map(|value| checks.range(format!("{at}.{name}"), value, 0.0, 1e6))
+    };
+    let length_max_mm = at_least_0("length_max_mm", file.length_max_mm);
+    let area_max_mm2 = at_least_0("area_max_mm2", file.area_max_mm2);
+    let spacing_min_mm = at_least_0("spacing_min_mm", file.spacing_min_mm);
+    if length_max_mm.is_none()
+        && area_max_mm2.is_none()
+        && (file.count_max.is_some() || spacing_min_mm.is_some())
+    {
+        checks.say(format!(
+            "`{at}`: `count_max` and `spacing_min_mm` are about findings within a size; add `length_max_mm` or `area_max_mm2`"
+        ));
+    }
+    Limit {
+        score_doubtful: checks.range(
+            format!("{at}.score_doubtful"),
+            file.score_doubtful,
+            0.0,
+            1.0,
+        ),
+        score_reject: checks.range(
+            format!("{at}.score_reject"),
+            file.score_reject,
+            file.score_doubtful,
+            1.0,
+        ),
+        length_max_mm,
+        area_max_mm2,
+        count_max: file.count_max,
+        spacing_min_mm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+schema = 1
+part_type = "door"
+revision = 3
+[[views]]
+name = "top"
+camera = "cam-1"
+model = "stamping-surface/0.1.0"
+prepare = ["undistort", "one_map", { clahe = { clip_limit = 2.0, tiles = 8 } }]
+[[views.zones]]
+name = "A"
+[views.zones.limits.scratch]
+score_doubtful = 0.4
+score_reject = 0.7
+length_max_mm = 5.0
+[views.zones.limits."*"]
+score_doubtful = 0.4
+score_reject = 0.7
+"#;
+
+    fn error(text: &str) -> String {
+        match parse(Path::new("recipe.toml"), text).unwrap_err() {
+            ConfigError::Syntax { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_class_without_a_limit_falls_back_to_any_class() {
+        let recipe = parse(Path::new("recipe.toml"), GOOD).unwrap();
+        let zone = &recipe.views[0].zones[0];
+        assert_eq!(zone.limit("scratch").unwrap().length_max_mm, Some(5.0));
+        assert_eq!(zone.limit("dent").unwrap().length_max_mm, None);
+        assert!(
+            recipe.views[0]
+                .labels_without_limit(["dent"].into_iter())
+                .is_empty()
+        );
+        let strict = parse(Path::new("r"), &GOOD.replace("limits.\"*\"", "limits.burr")).unwrap();
+        assert_eq!(
+            strict.views[0].labels_without_limit(["dent", "burr"].into_iter()),
+            ["`dent` in zone `A`"]
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_said_at_once() {
+        let wrong = GOOD
+            .replace("revision = 3", "revision = 0")
+            .replace("part_type = \"door\"", "part_type = \"\"")
+            .replace("stamping-surface/0.1.0", "../../etc/passwd")
+            .replace("clip_limit = 2.0", "clip_limit = nan")
+            .replace("score_reject = 0.7", "score_reject = 0.3")
+            .replace("\"undistort\", ", "");
+        insta::assert_snapshot!(error(&wrong));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_line_and_the_keys_that_fit() {
+        insta::assert_snapshot!(error(&GOOD.replace("revision = 3", "revison = 3")));
+        insta::assert_snapshot!(error(&GOOD.replace("length_max_mm", "length_max_cm")));
+        insta::assert_snapshot!(error(&GOOD.replace("\"one_map\"", "\"two_maps\"")));
+    }
+
+    #[test]
+    fn a_recipe_without_views_or_limits_judges_nothing_and_is_refused() {
+        insta::assert_snapshot!(error("schema = 1\npart_type = \"door\"\nrevision = 1\n"));
+        let start = GOOD.find("[views.zones.limits.scratch]").unwrap();
+        insta::assert_snapshot!(error(&GOOD[..start]));
+    }
+}
