@@ -45,6 +45,17 @@ pub enum VisionError {
         "step `flat_field` needs a flat-field picture; take one of an evenly lit white sheet, or take the step out of the recipe"
     )]
     NoFlatField,
+    /// The flat-field picture was taken at another size.
+    #[error(
+        "the flat-field picture has {} x {} px, but the frames have {} x {} px; take it anew with the camera's present settings",
+        found.width_px, found.height_px, expected.width_px, expected.height_px
+    )]
+    FlatFieldSize {
+        /// The picture's size.
+        found: SizePx,
+        /// The frames' size.
+        expected: SizePx,
+    },
     /// The flat-field picture is too dark to even the light with.
     #[error(
         "the flat-field picture has a mean of {mean:.1}, at least {mean_min} is needed; expose it longer"

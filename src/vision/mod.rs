@@ -5,9 +5,35 @@
 
 mod decode;
 mod error;
+mod fitness;
+mod flat_field;
+mod input;
+mod prepare;
+mod regions;
+mod sampling;
 #[cfg(test)]
 mod testing;
+mod view;
 mod whole;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode, encode_jpeg, encode_png};
 pub use error::VisionError;
+pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
+pub use flat_field::FlatField;
+pub use input::{InputSpec, Interpolation, Resize};
+pub use prepare::{Preparer, normalise_only};
+pub use regions::{REGIONS_MAX, Region, regions};
+
+/// Settles what OpenCV does in this process: its threads, no `OpenCL`, and the same random numbers in
+/// every run. Call it once, before anything else of this room.
+///
+/// # Errors
+/// [`VisionError::OpenCv`] if OpenCV refuses; the program ends.
+pub fn init(threads: i32) -> Result<(), VisionError> {
+    let settle = || {
+        opencv::core::set_num_threads(threads)?;
+        opencv::core::set_use_opencl(false)?;
+        opencv::core::set_rng_seed(42)
+    };
+    settle().map_err(VisionError::opencv("settle its threads"))
+}
