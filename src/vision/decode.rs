@@ -8,12 +8,13 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{
     ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat, ImageReader,
     Limits,
 };
+use opencv::core::{Mat, Vector};
+use opencv::{imgcodecs, imgproc};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -21,6 +22,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::VisionError;
+use super::view;
 use super::whole::{jpeg_end, png_is_whole};
 use crate::domain::{Frame, PixelFormat, SizePx};
 
@@ -372,15 +374,33 @@ pub fn encode_png(frame: &Frame) -> Result<Vec<u8>, VisionError> {
 /// Writes a frame as JPEG of the given quality, 1 to 100.
 ///
 /// # Errors
-/// [`VisionError::Encode`] if the encoder refuses the frame, for example a side over 65535 px.
+/// [`VisionError::OpenCv`] if the encoder refuses the frame, for example a side over 65535 px; the
+/// archive says so and keeps none.
 pub fn encode_jpeg(frame: &Frame, quality: u8) -> Result<Vec<u8>, VisionError> {
-    let mut file = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut file, quality.clamp(1, 100));
-    write(encoder, frame).map_err(|source| VisionError::Encode {
-        format: "JPEG",
-        source,
-    })?;
-    Ok(file)
+    // OpenCV's encoder takes a fifth of the time of the one in `image`.
+    jpeg(frame, quality).map_err(VisionError::opencv("write a frame as JPEG"))
+}
+
+fn jpeg(frame: &Frame, quality: u8) -> opencv::Result<Vec<u8>> {
+    let seen = view::of(frame)?;
+    let quality = i32::from(quality.clamp(1, 100));
+    let flags = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
+    let mut file = Vector::new();
+    let is_written = match frame.format() {
+        PixelFormat::Gray8 | PixelFormat::Bgr8 => {
+            imgcodecs::imencode(".jpg", &seen, &mut file, &flags)?
+        }
+        PixelFormat::Rgb8 => {
+            let mut bgr = Mat::default();
+            imgproc::cvt_color_def(&seen, &mut bgr, imgproc::COLOR_RGB2BGR)?;
+            imgcodecs::imencode(".jpg", &bgr, &mut file, &flags)?
+        }
+    };
+    if !is_written {
+        let message = "the JPEG encoder refused the image".to_owned();
+        return Err(opencv::Error::new(opencv::core::StsError, message));
+    }
+    Ok(file.into())
 }
 
 fn write(encoder: impl ImageEncoder, frame: &Frame) -> Result<(), ImageError> {

@@ -4,6 +4,7 @@
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
 mod decode;
+mod draw;
 mod error;
 mod fitness;
 mod flat_field;
@@ -13,16 +14,19 @@ mod regions;
 mod sampling;
 #[cfg(test)]
 mod testing;
+mod video;
 mod view;
 mod whole;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode, encode_jpeg, encode_png};
+pub use draw::draw_findings;
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
 pub use input::{InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only};
 pub use regions::{REGIONS_MAX, Region, regions};
+pub use video::Video;
 
 /// Settles what OpenCV does in this process: its threads, no `OpenCL`, and the same random numbers in
 /// every run. Call it once, before anything else of this room.
