@@ -26,9 +26,10 @@ const FONT: i32 = imgproc::FONT_HERSHEY_SIMPLEX;
 /// Blue, green, red.
 const RED: [f64; 3] = [40.0, 40.0, 220.0];
 const AMBER: [f64; 3] = [0.0, 160.0, 240.0];
-const GREY: [f64; 3] = [150.0, 150.0, 150.0];
+const GREY: [f64; 3] = [100.0, 100.0, 100.0];
 const GREEN: [f64; 3] = [60.0, 150.0, 40.0];
 const WHITE: [f64; 3] = [255.0, 255.0, 255.0];
+const BLACK: [f64; 3] = [0.0, 0.0, 0.0];
 
 /// Draws outlines (red for reject, amber for doubtful, grey for tolerated) with class, score and
 /// length, and a strip above the picture with `banner` on the verdict's colour. Small pictures are
@@ -103,6 +104,14 @@ fn verdict_color(verdict: Verdict) -> [f64; 3] {
     }
 }
 
+/// What can be read on a colour.
+fn ink_on(ground: [f64; 3]) -> [f64; 3] {
+    // Weights of ITU-R BT.601, blue first.
+    let [blue, green, red] = ground;
+    let is_bright = 140.0 < 0.114 * blue + 0.587 * green + 0.299 * red;
+    if is_bright { BLACK } else { WHITE }
+}
+
 /// A float as a whole number of pixels, cut off at what can be drawn.
 fn whole(value: f64) -> i32 {
     const FARTHEST: f64 = 1e6;
@@ -168,7 +177,7 @@ impl Canvas {
         let scale = self.font_scale * shrunk;
         let (size, _) = self.text_size(&text, scale)?;
         let at = Point::new(self.top / 3, i32::midpoint(self.top, size.height));
-        self.text(&text, at, scale, WHITE)
+        self.text(&text, at, scale, ink_on(verdict_color(verdict)))
     }
 
     /// A point of the frame as drawn, with fraction bits.
@@ -248,7 +257,12 @@ impl Canvas {
             0,
         )?;
         let at = Point::new(left + gap, upper + gap + size.height);
-        self.text(&text, at, self.font_scale, WHITE)
+        self.text(
+            &text,
+            at,
+            self.font_scale,
+            ink_on(grade_color(finding.grade)),
+        )
     }
 
     fn text_size(&self, text: &str, scale: f64) -> opencv::Result<(Size, i32)> {
