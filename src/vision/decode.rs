@@ -1,30 +1,21 @@
-//! Picture files into pixels, and frames back into picture files.
+//! Picture files into pixels.
 //!
 //! A file is untrusted: its header is held against limits before anything of its size is allocated,
 //! and a picture that is not whole is refused, since half a part looks like a good half. JPEG goes
 //! straight to the strict mode of the decoder that `image` uses, because `image` itself takes
 //! cut-off JPEGs for whole. Turning by EXIF is left out: a view's pixels are the sensor's.
 
-use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{
-    ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat, ImageReader,
-    Limits,
-};
-use opencv::core::{Mat, Vector};
-use opencv::{imgcodecs, imgproc};
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::VisionError;
-use super::view;
 use super::whole::{jpeg_end, png_is_whole};
-use crate::domain::{Frame, PixelFormat, SizePx};
+use crate::domain::{PixelFormat, SizePx};
 
 /// How much a file may grow when it is decoded; more, and its header lies. Deflate packs 1032 bytes
 /// into one, and a pixel of one bit becomes three bytes.
@@ -357,66 +348,6 @@ fn decode_jpeg(bytes: &[u8], limits: DecodeLimits) -> Result<Picture, DecodeErro
     })
 }
 
-/// Writes a frame as PNG, fast rather than small.
-///
-/// # Errors
-/// [`VisionError::Encode`] if the encoder refuses the frame; the archive says so and keeps none.
-pub fn encode_png(frame: &Frame) -> Result<Vec<u8>, VisionError> {
-    let mut file = Vec::new();
-    let encoder = PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up);
-    write(encoder, frame).map_err(|source| VisionError::Encode {
-        format: "PNG",
-        source,
-    })?;
-    Ok(file)
-}
-
-/// Writes a frame as JPEG of the given quality, 1 to 100.
-///
-/// # Errors
-/// [`VisionError::OpenCv`] if the encoder refuses the frame, for example a side over 65535 px; the
-/// archive says so and keeps none.
-pub fn encode_jpeg(frame: &Frame, quality: u8) -> Result<Vec<u8>, VisionError> {
-    // OpenCV's encoder takes a fifth of the time of the one in `image`.
-    jpeg(frame, quality).map_err(VisionError::opencv("write a frame as JPEG"))
-}
-
-fn jpeg(frame: &Frame, quality: u8) -> opencv::Result<Vec<u8>> {
-    let seen = view::of(frame)?;
-    let quality = i32::from(quality.clamp(1, 100));
-    let flags = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
-    let mut file = Vector::new();
-    let is_written = match frame.format() {
-        PixelFormat::Gray8 | PixelFormat::Bgr8 => {
-            imgcodecs::imencode(".jpg", &seen, &mut file, &flags)?
-        }
-        PixelFormat::Rgb8 => {
-            let mut bgr = Mat::default();
-            imgproc::cvt_color_def(&seen, &mut bgr, imgproc::COLOR_RGB2BGR)?;
-            imgcodecs::imencode(".jpg", &bgr, &mut file, &flags)?
-        }
-    };
-    if !is_written {
-        let message = "the JPEG encoder refused the image".to_owned();
-        return Err(opencv::Error::new(opencv::core::StsError, message));
-    }
-    Ok(file.into())
-}
-
-fn write(encoder: impl ImageEncoder, frame: &Frame) -> Result<(), ImageError> {
-    let (pixels, color) = match frame.format() {
-        PixelFormat::Gray8 => (Cow::Borrowed(frame.pixels()), ExtendedColorType::L8),
-        PixelFormat::Rgb8 => (Cow::Borrowed(frame.pixels()), ExtendedColorType::Rgb8),
-        PixelFormat::Bgr8 => {
-            let (pixels, _) = frame.pixels().as_chunks();
-            let rgb = pixels.iter().flat_map(|[b, g, r]| [*r, *g, *b]).collect();
-            (Cow::Owned(rgb), ExtendedColorType::Rgb8)
-        }
-    };
-    let size = frame.size();
-    encoder.write_image(&pixels, size.width_px, size.height_px, color)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -424,7 +355,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vision::testing;
+    use crate::domain::Frame;
+    use crate::vision::{encode_jpeg, encode_png, testing};
 
     const SIZE: SizePx = SizePx {
         width_px: 97,

@@ -349,7 +349,12 @@ mod tests {
         let (pixels, _) = picture.pixels.as_chunks::<3>();
         pixels
             .iter()
-            .filter(|pixel| pixel.map(f64::from) == ink)
+            .filter(|pixel| {
+                pixel
+                    .iter()
+                    .zip(ink)
+                    .all(|(p, ink)| i32::from(*p) == whole(ink))
+            })
             .count()
     }
 

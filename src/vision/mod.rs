@@ -5,6 +5,7 @@
 
 mod decode;
 mod draw;
+mod encode;
 mod error;
 mod fitness;
 mod flat_field;
@@ -18,8 +19,9 @@ mod video;
 mod view;
 mod whole;
 
-pub use decode::{DecodeError, DecodeLimits, Picture, decode, encode_jpeg, encode_png};
+pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
+pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
