@@ -1,1 +1,45 @@
-//! Under construction.
+//! Pixels: picture files, fitness of an image, preparation for a model, regions of a map, drawings.
+//!
+//! The only room that names OpenCV and the decoders of picture files. Points are
+//! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
+
+mod decode;
+mod draw;
+mod encode;
+mod error;
+mod fitness;
+mod flat_field;
+mod input;
+mod prepare;
+mod regions;
+mod sampling;
+#[cfg(test)]
+mod testing;
+mod video;
+mod view;
+mod whole;
+
+pub use decode::{DecodeError, DecodeLimits, Picture, decode};
+pub use draw::draw_findings;
+pub use encode::{encode_jpeg, encode_png};
+pub use error::VisionError;
+pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
+pub use flat_field::FlatField;
+pub use input::{InputSpec, Interpolation, Resize};
+pub use prepare::{Preparer, normalise_only};
+pub use regions::{REGIONS_MAX, Region, regions};
+pub use video::Video;
+
+/// Settles what OpenCV does in this process: its threads, no `OpenCL`, and the same random numbers in
+/// every run. Call it once, before anything else of this room.
+///
+/// # Errors
+/// [`VisionError::OpenCv`] if OpenCV refuses; the program ends.
+pub fn init(threads: i32) -> Result<(), VisionError> {
+    let settle = || {
+        opencv::core::set_num_threads(threads)?;
+        opencv::core::set_use_opencl(false)?;
+        opencv::core::set_rng_seed(42)
+    };
+    settle().map_err(VisionError::opencv("settle its threads"))
+}

@@ -1,0 +1,572 @@
+//! Picture files into pixels.
+//!
+//! A file is untrusted: its header is held against limits before anything of its size is allocated,
+//! and a picture that is not whole is refused, since half a part looks like a good half. JPEG goes
+//! straight to the strict mode of the decoder that `image` uses, because `image` itself takes
+//! cut-off JPEGs for whole. Turning by EXIF is left out: a view's pixels are the sensor's.
+
+use std::io::Cursor;
+
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::whole::{jpeg_end, png_is_whole};
+use crate::domain::{PixelFormat, SizePx};
+
+/// How much a file may grow when it is decoded; more, and its header lies. Deflate packs 1032 bytes
+/// into one, and a pixel of one bit becomes three bytes.
+const EXPANSION_MAX: u64 = 1032 * 24;
+
+/// Bytes put in the place of a JPEG's end marker: the decoder reads at most 8 ahead.
+const JPEG_FILLER: [u8; 8] = [0xAA; 8];
+
+/// What a picture file may claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Longest side.
+    pub side_max_px: u32,
+    /// Most bytes of decoded pixels.
+    pub bytes_max: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            side_max_px: 20_000,
+            bytes_max: 512 * 1024 * 1024,
+        }
+    }
+}
+
+/// Pixels without a camera; rows have no padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width and height.
+    pub size: SizePx,
+    /// How the bytes are to be read.
+    pub format: PixelFormat,
+    /// The bytes, row by row.
+    pub pixels: Vec<u8>,
+}
+
+/// Why a file is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// There is nothing in it.
+    #[error("the picture file is empty; was it still being written?")]
+    Empty,
+    /// It is something else.
+    #[error("this is no PNG, JPEG, BMP or TIFF picture: it starts with `{start}`")]
+    NoPicture {
+        /// Its first bytes, escaped.
+        start: String,
+    },
+    /// It claims more than the limits allow.
+    #[error(
+        "a picture of {width_px} x {height_px} px is over the limit of {side_max_px} px a side or {bytes_max} bytes; scale it down"
+    )]
+    TooLarge {
+        /// The claimed width.
+        width_px: u32,
+        /// The claimed height.
+        height_px: u32,
+        /// The limit of a side.
+        side_max_px: u32,
+        /// The limit of the decoded pixels.
+        bytes_max: u64,
+    },
+    /// It claims more pixels than its bytes can hold.
+    #[error(
+        "the header claims {width_px} x {height_px} px, but the file has only {found} bytes; write the picture anew"
+    )]
+    Lies {
+        /// The claimed width.
+        width_px: u32,
+        /// The claimed height.
+        height_px: u32,
+        /// The file's length.
+        found: usize,
+    },
+    /// It ends too early.
+    #[error("the {format} is cut off after {found} bytes; was it still being written?")]
+    CutOff {
+        /// The file format.
+        format: &'static str,
+        /// The file's length.
+        found: usize,
+    },
+    /// Its bytes contradict each other.
+    #[error("the {format} is damaged; write or send the picture anew")]
+    Damaged {
+        /// The file format.
+        format: &'static str,
+        /// What the decoder met.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It is whole but of a kind that is not read.
+    #[error("the {format} has pixels of kind {kind}; save it as 8 bit grey or RGB")]
+    Kind {
+        /// The file format.
+        format: &'static str,
+        /// The decoder's word for the pixels.
+        kind: String,
+    },
+}
+
+/// Decodes a PNG, JPEG, BMP or TIFF file: grey stays grey, 16 bit become 8, alpha is dropped.
+///
+/// # Errors
+/// [`DecodeError`] if the file is empty, unknown, over the limits, cut off or damaged; the source
+/// treats the frame as lost.
+pub fn decode(bytes: &[u8], limits: DecodeLimits) -> Result<Picture, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    let known = image::guess_format(bytes)
+        .ok()
+        .and_then(|format| Some((format, format_name(format)?)));
+    let Some((format, name)) = known else {
+        let start = bytes.iter().take(16).copied();
+        return Err(DecodeError::NoPicture {
+            start: start
+                .flat_map(std::ascii::escape_default)
+                .map(char::from)
+                .collect(),
+        });
+    };
+    if format == ImageFormat::Jpeg {
+        return decode_jpeg(bytes, limits);
+    }
+    decode_by_image(bytes, format, name, limits)
+}
+
+fn format_name(format: ImageFormat) -> Option<&'static str> {
+    [
+        (ImageFormat::Png, "PNG"),
+        (ImageFormat::Jpeg, "JPEG"),
+        (ImageFormat::Bmp, "BMP"),
+        (ImageFormat::Tiff, "TIFF"),
+    ]
+    .into_iter()
+    .find_map(|(known, name)| (known == format).then_some(name))
+}
+
+fn ends_early(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let early = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof);
+        if early {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Holds a header against the limits and the file's length, before pixels are allocated.
+fn check_claim(
+    size: SizePx,
+    decoded_bytes: u64,
+    found: usize,
+    limits: DecodeLimits,
+) -> Result<(), DecodeError> {
+    let SizePx {
+        width_px,
+        height_px,
+    } = size;
+    if limits.side_max_px < width_px.max(height_px) || limits.bytes_max < decoded_bytes {
+        return Err(DecodeError::TooLarge {
+            width_px,
+            height_px,
+            side_max_px: limits.side_max_px,
+            bytes_max: limits.bytes_max,
+        });
+    }
+    if decoded_bytes == 0 || found as u64 * EXPANSION_MAX < decoded_bytes {
+        return Err(DecodeError::Lies {
+            width_px,
+            height_px,
+            found,
+        });
+    }
+    Ok(())
+}
+
+fn decode_by_image(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &'static str,
+    limits: DecodeLimits,
+) -> Result<Picture, DecodeError> {
+    let refuse = |source: ImageError| refused(source, name, bytes.len());
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut bounds = Limits::default();
+    bounds.max_alloc = Some(limits.bytes_max);
+    reader.limits(bounds);
+    let decoder = reader.into_decoder().map_err(refuse)?;
+    let (width_px, height_px) = decoder.dimensions();
+    let size = SizePx {
+        width_px,
+        height_px,
+    };
+    check_claim(size, decoder.total_bytes(), bytes.len(), limits)?;
+    if format == ImageFormat::Png && !png_is_whole(bytes) {
+        return Err(DecodeError::CutOff {
+            format: name,
+            found: bytes.len(),
+        });
+    }
+    let color = decoder.color_type();
+    let length = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
+    let mut pixels = vec![0; length];
+    decoder.read_image(&mut pixels).map_err(refuse)?;
+    let (format, pixels) =
+        eight_bit(color, pixels).map_err(|kind| DecodeError::Kind { format: name, kind })?;
+    Ok(Picture {
+        size,
+        format,
+        pixels,
+    })
+}
+
+fn refused(source: ImageError, format: &'static str, found: usize) -> DecodeError {
+    if let ImageError::Unsupported(source) = source {
+        let kind = source.to_string();
+        return DecodeError::Kind { format, kind };
+    }
+    // The decoders say "unexpected end" in their own ways; what follows from it is the same.
+    if ends_early(&source) {
+        return DecodeError::CutOff { format, found };
+    }
+    DecodeError::Damaged {
+        format,
+        source: Box::new(source),
+    }
+}
+
+/// Drops alpha and scales 16 bit to 8; pixels that are already right are moved, not copied.
+fn eight_bit(color: ColorType, pixels: Vec<u8>) -> Result<(PixelFormat, Vec<u8>), String> {
+    let format = if color.has_color() {
+        PixelFormat::Rgb8
+    } else {
+        PixelFormat::Gray8
+    };
+    let keep = format.channels();
+    let pixels = match color {
+        ColorType::L8 | ColorType::Rgb8 => pixels,
+        ColorType::La8 | ColorType::Rgba8 => pixels
+            .chunks_exact(keep + 1)
+            .flat_map(|pixel| pixel.iter().take(keep).copied())
+            .collect(),
+        ColorType::L16 | ColorType::Rgb16 | ColorType::La16 | ColorType::Rgba16 => pixels
+            .chunks_exact(usize::from(color.bytes_per_pixel()))
+            .flat_map(|pixel| {
+                pixel
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .take(keep)
+                    .map(|two| from_16(*two))
+            })
+            .collect(),
+        ColorType::Rgb32F | ColorType::Rgba32F | _ => return Err(format!("{color:?}")),
+    };
+    Ok((format, pixels))
+}
+
+fn from_16(two: [u8; 2]) -> u8 {
+    // 257 = 65535 / 255; the sum is at most 255 after the division.
+    u8::try_from((u32::from(u16::from_ne_bytes(two)) + 128) / 257).unwrap_or(u8::MAX)
+}
+
+fn decode_jpeg(bytes: &[u8], limits: DecodeLimits) -> Result<Picture, DecodeError> {
+    const FORMAT: &str = "JPEG";
+    let cut_off = || DecodeError::CutOff {
+        format: FORMAT,
+        found: bytes.len(),
+    };
+    let damaged = |source: DecodeErrors| DecodeError::Damaged {
+        format: FORMAT,
+        source: Box::new(source),
+    };
+    let end = jpeg_end(bytes);
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    if let Err(error) = decoder.decode_headers() {
+        return Err(if end.is_some() {
+            damaged(error)
+        } else {
+            cut_off()
+        });
+    }
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let size = SizePx {
+        width_px: u32::try_from(width).unwrap_or(u32::MAX),
+        height_px: u32::try_from(height).unwrap_or(u32::MAX),
+    };
+    let (format, space) = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => (PixelFormat::Gray8, ColorSpace::Luma),
+        Some(ColorSpace::YCbCr | ColorSpace::RGB) => (PixelFormat::Rgb8, ColorSpace::RGB),
+        other => {
+            return Err(DecodeError::Kind {
+                format: FORMAT,
+                kind: format!("{other:?}"),
+            });
+        }
+    };
+    let length = (width as u64) * (height as u64) * format.channels() as u64;
+    check_claim(size, length, bytes.len(), limits)?;
+    let end = end.ok_or_else(cut_off)?;
+    let options = options.jpeg_set_out_colorspace(space);
+    let pixels = if end.is_one_scan {
+        // Behind an end marker the decoder invents the rest, so that a picture that was cut off and
+        // closed would pass. Without the marker it must find every pixel's bits.
+        let scan = bytes.get(..end.at).unwrap_or(bytes);
+        let open = [scan, &JPEG_FILLER].concat();
+        JpegDecoder::new_with_options(ZCursor::new(&open), options).decode()
+    } else {
+        JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode()
+    };
+    let pixels = pixels.map_err(damaged)?;
+    if pixels.len() as u64 != length {
+        return Err(cut_off());
+    }
+    Ok(Picture {
+        size,
+        format,
+        pixels,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Frame;
+    use crate::vision::{encode_jpeg, encode_png, testing};
+
+    const SIZE: SizePx = SizePx {
+        width_px: 97,
+        height_px: 61,
+    };
+
+    /// A textured picture, so that its files are not tiny.
+    fn scene(format: PixelFormat) -> Frame {
+        let n_bytes = 97 * 61 * format.channels();
+        let pixels = (0..n_bytes)
+            .map(|i| u8::try_from((i * i / 7 + i * 13) % 251).unwrap())
+            .collect();
+        Frame::new("c", SIZE, format, pixels, Instant::now()).unwrap()
+    }
+
+    fn file(format: ImageFormat) -> Vec<u8> {
+        let frame = scene(PixelFormat::Rgb8);
+        let mut bytes = Cursor::new(Vec::new());
+        image::RgbImage::from_raw(97, 61, frame.pixels().to_vec())
+            .unwrap()
+            .write_to(&mut bytes, format)
+            .unwrap();
+        bytes.into_inner()
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        decode(bytes, DecodeLimits::default())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn lossless_formats_give_the_pixels_back() {
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff] {
+            let picture = decode(&file(format), DecodeLimits::default()).unwrap();
+            assert_eq!(picture.size, SIZE);
+            assert_eq!(picture.format, PixelFormat::Rgb8);
+            assert!(
+                picture.pixels == scene(PixelFormat::Rgb8).pixels(),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn frames_survive_the_archive() {
+        for format in [PixelFormat::Gray8, PixelFormat::Bgr8, PixelFormat::Rgb8] {
+            let frame = scene(format);
+            let png = decode(&encode_png(&frame).unwrap(), DecodeLimits::default()).unwrap();
+            let mut pixels = frame.pixels().to_vec();
+            if format == PixelFormat::Bgr8 {
+                pixels
+                    .as_chunks_mut::<3>()
+                    .0
+                    .iter_mut()
+                    .for_each(|p| p.swap(0, 2));
+            }
+            assert!(png.pixels == pixels, "{format:?}");
+            let jpeg = decode(&encode_jpeg(&frame, 95).unwrap(), DecodeLimits::default()).unwrap();
+            assert_eq!((jpeg.size, jpeg.format), (SIZE, png.format));
+        }
+    }
+
+    #[test]
+    fn sixteen_bit_and_alpha_become_eight_bit_without() {
+        let deep: Vec<u8> = [0u16, 257, 32_768, 65_535]
+            .iter()
+            .flat_map(|value| value.to_ne_bytes())
+            .collect();
+        let (format, pixels) = eight_bit(ColorType::L16, deep.clone()).unwrap();
+        assert_eq!((format, pixels), (PixelFormat::Gray8, vec![0, 1, 128, 255]));
+        let (format, pixels) = eight_bit(ColorType::Rgba16, deep).unwrap();
+        assert_eq!((format, pixels), (PixelFormat::Rgb8, vec![0, 1, 128]));
+        let (_, pixels) = eight_bit(ColorType::La8, vec![7, 255, 8, 0]).unwrap();
+        assert_eq!(pixels, [7, 8]);
+        assert!(eight_bit(ColorType::Rgb32F, vec![]).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_anywhere_is_refused() {
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Jpeg,
+            ImageFormat::Bmp,
+            ImageFormat::Tiff,
+        ] {
+            let whole = file(format);
+            for cut in (0..whole.len())
+                .step_by(whole.len() / 64)
+                .chain([whole.len() - 1])
+            {
+                let refused = decode(&whole[..cut], DecodeLimits::default());
+                assert!(
+                    refused.is_err(),
+                    "{format:?} cut to {cut} of {}",
+                    whole.len()
+                );
+            }
+        }
+        let jpeg = file(ImageFormat::Jpeg);
+        assert_eq!(
+            error(&jpeg[..jpeg.len() / 2]),
+            format!(
+                "the JPEG is cut off after {} bytes; was it still being written?",
+                jpeg.len() / 2
+            )
+        );
+        let png = file(ImageFormat::Png);
+        assert!(error(&png[..png.len() / 2]).starts_with("the PNG is cut off after"));
+    }
+
+    #[test]
+    fn an_end_marker_after_half_a_jpeg_does_not_make_it_whole() {
+        let check = |whole: &[u8], name: &str| {
+            assert!(decode(whole, DecodeLimits::default()).is_ok(), "{name}");
+            for eighths in 2..8 {
+                let mut cut = whole[..whole.len() * eighths / 8].to_vec();
+                cut.extend([0xFF, 0xD9]);
+                let refused = decode(&cut, DecodeLimits::default());
+                assert!(refused.is_err(), "{name} cut to {eighths}/8 and closed");
+            }
+        };
+        check(&file(ImageFormat::Jpeg), "made here");
+        for path in testing::real_jpegs() {
+            check(&std::fs::read(&path).unwrap(), &path.display().to_string());
+        }
+    }
+
+    /// The 33 first bytes of a PNG of the claimed size, and nothing else.
+    fn png_claim(width_px: u32, height_px: u32) -> Vec<u8> {
+        let mut bytes = file(ImageFormat::Png);
+        bytes[16..20].copy_from_slice(&width_px.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height_px.to_be_bytes());
+        let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_claim_is_held_against_the_limits_and_the_file() {
+        assert_eq!(
+            error(&png_claim(100_000, 100_000)),
+            "a picture of 100000 x 100000 px is over the limit of 20000 px a side or 536870912 bytes; scale it down"
+        );
+        assert!(error(&png_claim(20_000, 20_000)).contains("over the limit"));
+        let found = file(ImageFormat::Png).len();
+        let side_px = 13_000;
+        assert_eq!(
+            error(&png_claim(side_px, side_px)),
+            format!(
+                "the header claims 13000 x 13000 px, but the file has only {found} bytes; write the picture anew"
+            )
+        );
+        assert!(error(&png_claim(97, 62)).contains("PNG"));
+        let mut bmp = file(ImageFormat::Bmp);
+        bmp[18..22].copy_from_slice(&9_000_000_u32.to_le_bytes());
+        assert!(!error(&bmp).is_empty());
+    }
+
+    #[test]
+    fn a_tiff_that_lies_about_its_size_is_refused() {
+        let tiff = file(ImageFormat::Tiff);
+        // Tags 256 and 257 hold width and height; the value lies 8 bytes behind the tag.
+        for (tag, claim) in [
+            (256_u16, 19_000_u32),
+            (257, 19_000),
+            (257, 70),
+            (257, 4_000_000),
+        ] {
+            let mut lie = tiff.clone();
+            let at = (0..lie.len() - 12)
+                .rfind(|at| {
+                    lie[*at..at + 2] == tag.to_le_bytes()
+                        && lie[at + 3] == 0
+                        && lie[at + 2] <= 4
+                        && lie[at + 2] >= 3
+                })
+                .unwrap();
+            lie[at + 2..at + 4].copy_from_slice(&4_u16.to_le_bytes());
+            lie[at + 8..at + 12].copy_from_slice(&claim.to_le_bytes());
+            let refused = decode(&lie, DecodeLimits::default());
+            assert!(refused.is_err(), "tag {tag} claims {claim}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_says_so() {
+        assert_eq!(
+            error(b""),
+            "the picture file is empty; was it still being written?"
+        );
+        assert_eq!(
+            error(b"station = \"st-07\"\n"),
+            "this is no PNG, JPEG, BMP or TIFF picture: it starts with `station = \\\"st-07`"
+        );
+        assert!(error(b"GIF89a and more").contains("no PNG"));
+        assert!(error(&[0xFF, 0xD8, 0xFF]).contains("JPEG"));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_never_panic(at in 0usize..2000, bits in 1u8..=255, which in 0usize..4) {
+            let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Tiff];
+            let mut bytes = file(formats[which]);
+            let at = at % bytes.len();
+            bytes[at] ^= bits;
+            if let Ok(picture) = decode(&bytes, DecodeLimits::default()) {
+                let n_pixels = picture.size.width_px as usize * picture.size.height_px as usize;
+                prop_assert_eq!(picture.pixels.len(), n_pixels * picture.format.channels());
+            }
+        }
+    }
+}

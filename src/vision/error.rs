@@ -1,0 +1,144 @@
+//! What can go wrong with pixels, and what to do about it.
+
+use crate::domain::{RectPx, SizePx};
+
+/// Why pixels could not be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum VisionError {
+    /// The frame is not as large as the view was set up for.
+    #[error(
+        "the frame has {} x {} px, but the view was set up for {} x {} px; set the camera's size back, or the recipe's and calibration's",
+        found.width_px, found.height_px, expected.width_px, expected.height_px
+    )]
+    WrongSize {
+        /// The frame's size.
+        found: SizePx,
+        /// The size that was set up.
+        expected: SizePx,
+    },
+    /// The view's region is empty or reaches over the frame's edge.
+    #[error(
+        "the region {} x {} px at ({}, {}) does not lie in the frame of {} x {} px; correct the recipe's region",
+        region.width, region.height, region.x, region.y, size.width_px, size.height_px
+    )]
+    RegionOutside {
+        /// The region.
+        region: RectPx,
+        /// The frame's size.
+        size: SizePx,
+    },
+    /// A part of the undistorted region is not in the camera's picture.
+    #[error(
+        "the undistorted region reaches {over_px:.0} px beyond what the camera sees; make the recipe's region smaller"
+    )]
+    RegionUnseen {
+        /// How far over the edge of the frame it reaches.
+        over_px: f64,
+    },
+    /// A step needs the lens and there is none.
+    #[error(
+        "step `undistort` needs the camera's lens; calibrate the camera, or take the step out of the recipe"
+    )]
+    NoLens,
+    /// A step needs the flat-field picture and there is none.
+    #[error(
+        "step `flat_field` needs a flat-field picture; take one of an evenly lit white sheet, or take the step out of the recipe"
+    )]
+    NoFlatField,
+    /// The flat-field picture was taken at another size.
+    #[error(
+        "the flat-field picture has {} x {} px, but the frames have {} x {} px; take it anew with the camera's present settings",
+        found.width_px, found.height_px, expected.width_px, expected.height_px
+    )]
+    FlatFieldSize {
+        /// The picture's size.
+        found: SizePx,
+        /// The frames' size.
+        expected: SizePx,
+    },
+    /// The flat-field picture is too dark to even the light with.
+    #[error(
+        "the flat-field picture has a mean of {mean:.1}, at least {mean_min} is needed; expose it longer"
+    )]
+    FlatFieldDark {
+        /// Its mean grey level.
+        mean: f64,
+        /// The least mean.
+        mean_min: f64,
+    },
+    /// A step's number is out of range.
+    #[error("step `{step}`: `{key} = {value}` is out of range; write {range}")]
+    StepRange {
+        /// The step.
+        step: &'static str,
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        value: f64,
+        /// What may be written.
+        range: &'static str,
+    },
+    /// The model's input is described in a way that cannot be fed.
+    #[error("the model package's input is not usable: {what}; correct its manifest")]
+    Input {
+        /// What is wrong.
+        what: String,
+    },
+    /// The tensor has not the model's number of values.
+    #[error("the tensor has {found} values, but the model's input has {expected}")]
+    TensorLength {
+        /// Values of the tensor.
+        found: usize,
+        /// Values of the input.
+        expected: usize,
+    },
+    /// A map has values that are no numbers.
+    #[error("the map has {n_cells} values that are not finite; the model is broken or badly fed")]
+    NotFinite {
+        /// How many.
+        n_cells: usize,
+    },
+    /// A map falls apart into more regions than can be judged.
+    #[error(
+        "the map has {found} regions, more than {max}; raise the pixel threshold or the least area"
+    )]
+    TooManyRegions {
+        /// How many there are.
+        found: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// A picture file could not be written.
+    #[error("the frame could not be written as {format}")]
+    Encode {
+        /// The file format.
+        format: &'static str,
+        /// What the encoder says.
+        #[source]
+        source: image::ImageError,
+    },
+    /// A video or stream could not be opened.
+    #[error(
+        "`{origin}` could not be opened as a video; does it exist, is the stream's address right?"
+    )]
+    NotAVideo {
+        /// The path or address, without password.
+        origin: String,
+    },
+    /// OpenCV refused something.
+    #[error("OpenCV could not {doing}")]
+    OpenCv {
+        /// What was tried.
+        doing: &'static str,
+        /// What OpenCV says.
+        #[source]
+        source: opencv::Error,
+    },
+}
+
+impl VisionError {
+    /// For `map_err`: names what was tried.
+    pub(super) fn opencv(doing: &'static str) -> impl FnOnce(opencv::Error) -> Self {
+        move |source| Self::OpenCv { doing, source }
+    }
+}

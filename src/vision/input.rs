@@ -1,0 +1,443 @@
+//! What a model wants to be fed with, and the last step into its tensor.
+//!
+//! Normalising goes through a table of 256 values a channel: one pass reads the pixels, orders the
+//! channels and writes the planes, and every value is exactly `(x - mean) / scale`, on any machine.
+
+use super::VisionError;
+use crate::domain::{PixelFormat, SizePx};
+
+/// Longest side of a model's input.
+const SIDE_MAX_PX: u32 = 8192;
+
+/// How a region becomes the model's input size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resize {
+    /// Stretched to the input, each side by its own factor.
+    Standard,
+    /// Scaled by one factor to fit, centred, the rest padded.
+    FitToWindowLetterbox,
+}
+
+/// How pixels between pixels are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpolation {
+    /// Averages over the area: small defects keep their share. For making smaller.
+    Area,
+    /// Between the four neighbours: faster, but skips pixels when making much smaller.
+    Linear,
+}
+
+/// The input of a model, in the words of its package.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// Columns.
+    pub width_px: u32,
+    /// Rows.
+    pub height_px: u32,
+    /// 1 for grey, 3 for colour.
+    pub channels: u32,
+    /// The net wants red first; without it, blue comes first.
+    pub reverse_input_channels: bool,
+    /// Subtracted from each channel, in the net's order, pixels being 0 to 255; empty for none.
+    pub mean_values: Vec<f32>,
+    /// Divides each channel after that, in the net's order; empty for none.
+    pub scale_values: Vec<f32>,
+    /// How the region becomes the input's size.
+    pub resize: Resize,
+    /// How pixels are averaged on the way.
+    pub interpolation: Interpolation,
+    /// Grey level of the padding, before normalising.
+    pub pad_value: u8,
+}
+
+/// The part of the input that shows the region; the rest is padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) x: u32,
+    pub(super) y: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl InputSpec {
+    /// Number of values in the tensor.
+    pub fn tensor_length(&self) -> usize {
+        let n_pixels = u64::from(self.width_px) * u64::from(self.height_px);
+        usize::try_from(n_pixels * u64::from(self.channels)).unwrap_or(usize::MAX)
+    }
+
+    /// Where a region of the given size comes to lie in the input.
+    pub(super) fn window(&self, region: SizePx) -> Window {
+        let (width, height) = match self.resize {
+            Resize::Standard => (self.width_px, self.height_px),
+            Resize::FitToWindowLetterbox => {
+                // In whole numbers, so that no rounding makes the window a pixel too small.
+                let [iw, ih, rw, rh] = [
+                    self.width_px,
+                    self.height_px,
+                    region.width_px,
+                    region.height_px,
+                ]
+                .map(u64::from);
+                let whole = |value: u64, most: u32| {
+                    u32::try_from(value).map_or(most, |value| value.clamp(1, most))
+                };
+                if iw * rh <= ih * rw {
+                    (self.width_px, whole(rh * iw / rw.max(1), self.height_px))
+                } else {
+                    (whole(rw * ih / rh.max(1), self.width_px), self.height_px)
+                }
+            }
+        };
+        Window {
+            x: (self.width_px - width) / 2,
+            y: (self.height_px - height) / 2,
+            width,
+            height,
+        }
+    }
+}
+
+/// Pixels on their way into a tensor: rows of a window within larger bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// From the window's first pixel on.
+    pub(super) bytes: &'a [u8],
+    /// From one row to the next.
+    pub(super) stride_bytes: usize,
+    pub(super) format: PixelFormat,
+}
+
+/// Writes windows into tensors.
+#[derive(Debug)]
+pub(super) struct Feed {
+    width: usize,
+    height: usize,
+    left: usize,
+    top: usize,
+    window_width: usize,
+    window_height: usize,
+    is_red_first: bool,
+    channels: Vec<Channel>,
+}
+
+/// One channel of the net.
+#[derive(Debug)]
+struct Channel {
+    /// The tensor's value of each grey level.
+    levels: [f32; 256],
+    pad: f32,
+}
+
+impl Channel {
+    fn level(&self, pixel: u8) -> f32 {
+        // A byte is always within the table; the compiler knows that too.
+        self.levels
+            .get(usize::from(pixel))
+            .copied()
+            .unwrap_or(self.pad)
+    }
+
+    /// Pads the row's ends and returns its middle.
+    fn open<'t>(&self, row: &'t mut [f32], left: usize, width: usize) -> &'t mut [f32] {
+        let (start, rest) = row.split_at_mut(left.min(row.len()));
+        let (middle, end) = rest.split_at_mut(width.min(rest.len()));
+        start.fill(self.pad);
+        end.fill(self.pad);
+        middle
+    }
+}
+
+impl Feed {
+    /// Checks the input's description.
+    ///
+    /// # Errors
+    /// [`VisionError::Input`] if it cannot be fed; the model package is refused at load.
+    pub(super) fn new(input: &InputSpec, region: SizePx) -> Result<Self, VisionError> {
+        let wrong = |what: String| Err(VisionError::Input { what });
+        for (key, side) in [("width_px", input.width_px), ("height_px", input.height_px)] {
+            if !(1..=SIDE_MAX_PX).contains(&side) {
+                return wrong(format!("`{key} = {side}` is not from 1 to {SIDE_MAX_PX}"));
+            }
+        }
+        let n_channels = match input.channels {
+            1 => 1,
+            3 => 3,
+            other => return wrong(format!("`channels = {other}` is neither 1 nor 3")),
+        };
+        let means = per_channel("mean_values", &input.mean_values, n_channels, 0.0)?;
+        let scales = per_channel("scale_values", &input.scale_values, n_channels, 1.0)?;
+        if scales.contains(&0.0) {
+            return wrong("a value of `scale_values` is 0".to_owned());
+        }
+        let window = input.window(region);
+        let channels = means.iter().zip(&scales).map(|(mean, scale)| {
+            let level = |pixel: u8| (f32::from(pixel) - mean) / scale;
+            let mut levels = [0.0; 256];
+            for (value, pixel) in levels.iter_mut().zip(0..=u8::MAX) {
+                *value = level(pixel);
+            }
+            Channel {
+                levels,
+                pad: level(input.pad_value),
+            }
+        });
+        let cells = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        Ok(Self {
+            width: cells(input.width_px),
+            height: cells(input.height_px),
+            left: cells(window.x),
+            top: cells(window.y),
+            window_width: cells(window.width),
+            window_height: cells(window.height),
+            is_red_first: input.reverse_input_channels,
+            channels: channels.collect(),
+        })
+    }
+
+    pub(super) fn n_channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Writes every value of the tensor: the window from `rows`, the padding around it. Colour for a
+    /// grey net must have been turned grey before.
+    ///
+    /// # Errors
+    /// [`VisionError::TensorLength`] if the tensor is not the input's.
+    pub(super) fn fill(&self, rows: Rows<'_>, tensor: &mut [f32]) -> Result<(), VisionError> {
+        let n_cells = self.width * self.height;
+        if tensor.len() != n_cells * self.channels.len() {
+            return Err(VisionError::TensorLength {
+                found: tensor.len(),
+                expected: n_cells * self.channels.len(),
+            });
+        }
+        let mut planes = tensor.chunks_exact_mut(n_cells);
+        match (self.channels.as_slice(), rows.format) {
+            ([a, b, c], PixelFormat::Bgr8 | PixelFormat::Rgb8) => {
+                let (Some(pa), Some(pb), Some(pc)) = (planes.next(), planes.next(), planes.next())
+                else {
+                    return Ok(());
+                };
+                // The frame's first channel goes to the net's first plane, or to its last.
+                if self.is_red_first == (rows.format == PixelFormat::Rgb8) {
+                    self.fill_three([a, b, c], [pa, pb, pc], rows);
+                } else {
+                    self.fill_three([c, b, a], [pc, pb, pa], rows);
+                }
+            }
+            (channels, _) => {
+                for (channel, plane) in channels.iter().zip(planes) {
+                    self.fill_one(channel, plane, rows);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_one(&self, channel: &Channel, plane: &mut [f32], rows: Rows<'_>) {
+        let (above, inside, below) = self.bands(plane);
+        above.fill(channel.pad);
+        below.fill(channel.pad);
+        let sources = rows.bytes.chunks(rows.stride_bytes.max(1));
+        for (row, source) in inside.chunks_exact_mut(self.width).zip(sources) {
+            let row = channel.open(row, self.left, self.window_width);
+            for (value, pixel) in row.iter_mut().zip(source) {
+                *value = channel.level(*pixel);
+            }
+        }
+    }
+
+    fn fill_three(&self, channels: [&Channel; 3], planes: [&mut [f32]; 3], rows: Rows<'_>) {
+        let [ca, cb, cc] = channels;
+        let [pa, pb, pc] = planes;
+        let (above_a, a, below_a) = self.bands(pa);
+        let (above_b, b, below_b) = self.bands(pb);
+        let (above_c, c, below_c) = self.bands(pc);
+        for (channel, above, below) in [
+            (ca, above_a, below_a),
+            (cb, above_b, below_b),
+            (cc, above_c, below_c),
+        ] {
+            above.fill(channel.pad);
+            below.fill(channel.pad);
+        }
+        let targets = a
+            .chunks_exact_mut(self.width)
+            .zip(b.chunks_exact_mut(self.width))
+            .zip(c.chunks_exact_mut(self.width));
+        let sources = rows.bytes.chunks(rows.stride_bytes.max(1));
+        for (((a, b), c), source) in targets.zip(sources) {
+            let a = ca.open(a, self.left, self.window_width).iter_mut();
+            let b = cb.open(b, self.left, self.window_width).iter_mut();
+            let c = cc.open(c, self.left, self.window_width).iter_mut();
+            let (pixels, _) = source.as_chunks::<3>();
+            for (((a, b), c), [x, y, z]) in a.zip(b).zip(c).zip(pixels) {
+                *a = ca.level(*x);
+                *b = cb.level(*y);
+                *c = cc.level(*z);
+            }
+        }
+    }
+
+    /// A plane's rows above the window, in it, and below it.
+    fn bands<'t>(&self, plane: &'t mut [f32]) -> (&'t mut [f32], &'t mut [f32], &'t mut [f32]) {
+        let (above, rest) = plane.split_at_mut(self.top * self.width);
+        let (inside, below) = rest.split_at_mut(self.window_height * self.width);
+        (above, inside, below)
+    }
+}
+
+fn per_channel(
+    key: &str,
+    values: &[f32],
+    n_channels: usize,
+    none: f32,
+) -> Result<Vec<f32>, VisionError> {
+    if values.is_empty() {
+        return Ok(vec![none; n_channels]);
+    }
+    if values.len() != n_channels || !values.iter().all(|value| value.is_finite()) {
+        return Err(VisionError::Input {
+            what: format!("`{key} = {values:?}` is not {n_channels} finite numbers"),
+        });
+    }
+    Ok(values.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(width_px: u32, height_px: u32, resize: Resize) -> InputSpec {
+        InputSpec {
+            width_px,
+            height_px,
+            channels: 3,
+            reverse_input_channels: false,
+            mean_values: vec![],
+            scale_values: vec![],
+            resize,
+            interpolation: Interpolation::Area,
+            pad_value: 114,
+        }
+    }
+
+    #[test]
+    fn a_letterbox_fits_and_is_centred() {
+        let window = |input_size: (u32, u32), region: (u32, u32)| {
+            let spec = input(input_size.0, input_size.1, Resize::FitToWindowLetterbox);
+            let window = spec.window(SizePx {
+                width_px: region.0,
+                height_px: region.1,
+            });
+            (window.x, window.y, window.width, window.height)
+        };
+        assert_eq!(window((640, 640), (2448, 2048)), (0, 52, 640, 535));
+        assert_eq!(window((640, 640), (500, 1260)), (193, 0, 253, 640));
+        assert_eq!(window((640, 640), (200, 200)), (0, 0, 640, 640));
+        assert_eq!(window((224, 224), (3, 20_000)), (111, 0, 1, 224));
+        assert_eq!(window((640, 384), (1920, 1200)), (13, 0, 614, 384));
+        let spec = input(640, 384, Resize::Standard);
+        let size = SizePx {
+            width_px: 7,
+            height_px: 9,
+        };
+        assert_eq!(spec.window(size).height, 384);
+    }
+
+    #[test]
+    fn channels_land_in_the_nets_order() {
+        let size = SizePx {
+            width_px: 2,
+            height_px: 1,
+        };
+        let fed = |is_red_first, format, bytes: &[u8]| {
+            let spec = InputSpec {
+                reverse_input_channels: is_red_first,
+                mean_values: vec![10.0, 20.0, 30.0],
+                scale_values: vec![2.0, 4.0, 5.0],
+                pad_value: 30,
+                ..input(2, 3, Resize::FitToWindowLetterbox)
+            };
+            let mut tensor = vec![f32::NAN; spec.tensor_length()];
+            let rows = Rows {
+                bytes,
+                stride_bytes: bytes.len(),
+                format,
+            };
+            Feed::new(&spec, size)
+                .unwrap()
+                .fill(rows, &mut tensor)
+                .unwrap();
+            tensor
+        };
+        let blue_first = [
+            10.0, 10.0, 45.0, 40.0, 10.0, 10.0, // blue - 10 by 2
+            2.5, 2.5, 20.0, 22.5, 2.5, 2.5, // green - 20 by 4
+            0.0, 0.0, 14.0, 6.0, 0.0, 0.0, // red - 30 by 5
+        ];
+        let red_first = [
+            10.0, 10.0, 45.0, 25.0, 10.0, 10.0, // red - 10 by 2
+            2.5, 2.5, 20.0, 22.5, 2.5, 2.5, // green - 20 by 4
+            0.0, 0.0, 14.0, 12.0, 0.0, 0.0, // blue - 30 by 5
+        ];
+        let (bgr, rgb) = ([100, 100, 100, 90, 110, 60], [100, 100, 100, 60, 110, 90]);
+        assert_eq!(fed(false, PixelFormat::Bgr8, &bgr), blue_first);
+        assert_eq!(fed(false, PixelFormat::Rgb8, &rgb), blue_first);
+        assert_eq!(fed(true, PixelFormat::Bgr8, &bgr), red_first);
+        assert_eq!(fed(true, PixelFormat::Rgb8, &rgb), red_first);
+        let grey = fed(true, PixelFormat::Gray8, &[50, 40]);
+        assert_eq!((grey[2], grey[8], grey[15]), (20.0, 7.5, 2.0));
+    }
+
+    #[test]
+    fn an_input_that_cannot_be_fed_is_refused() {
+        let size = SizePx {
+            width_px: 2,
+            height_px: 1,
+        };
+        let good = input(4, 4, Resize::Standard);
+        let error = |spec: InputSpec| Feed::new(&spec, size).unwrap_err().to_string();
+        assert_eq!(
+            error(InputSpec {
+                channels: 4,
+                ..good.clone()
+            }),
+            "the model package's input is not usable: `channels = 4` is neither 1 nor 3; correct its manifest"
+        );
+        assert!(
+            error(InputSpec {
+                width_px: 0,
+                ..good.clone()
+            })
+            .contains("`width_px = 0`")
+        );
+        let short = vec![1.0];
+        assert!(
+            error(InputSpec {
+                mean_values: short,
+                ..good.clone()
+            })
+            .contains("mean_values")
+        );
+        let zero = vec![1.0, 0.0, 1.0];
+        assert!(
+            error(InputSpec {
+                scale_values: zero,
+                ..good.clone()
+            })
+            .contains("is 0")
+        );
+        let rows = Rows {
+            bytes: &[0; 6],
+            stride_bytes: 6,
+            format: PixelFormat::Bgr8,
+        };
+        let feed = Feed::new(&good, size).unwrap();
+        assert_eq!(
+            feed.fill(rows, &mut [0.0; 47]).unwrap_err().to_string(),
+            "the tensor has 47 values, but the model's input has 48"
+        );
+    }
+}
