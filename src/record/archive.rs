@@ -253,3 +253,158 @@ fn file_word(text: &str) -> String {
     let mark: String = hex(&Sha256::digest(text)).chars().take(8).collect();
     format!("{safe}_{mark}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::domain::{PixelFormat, Reason, SizePx};
+
+    const ALL: ArchiveRules = ArchiveRules {
+        ok_share: 1.0,
+        ng_and_indeterminate: true,
+    };
+
+    fn frame() -> Frame {
+        let size = SizePx {
+            width_px: 2,
+            height_px: 1,
+        };
+        Frame::new("c", size, PixelFormat::Gray8, vec![1, 2], Instant::now()).unwrap()
+    }
+
+    fn path(id: &str, view: &str) -> String {
+        let when = "2026-11-22T23:59:59Z".parse().unwrap();
+        ImageArchive::path_for(id, view, when)
+    }
+
+    fn pixels() -> Encode {
+        Box::new(|frame| Ok(frame.pixels().to_vec()))
+    }
+
+    #[test]
+    fn an_image_lies_whole_under_its_day_and_nothing_unfinished_is_left() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("images");
+        let archive = ImageArchive::start(&dir, ALL, pixels()).unwrap();
+        assert_eq!(path("0193", "top"), "2026/11/22/0193-top.jpg");
+        assert!(archive.try_store(path("0193", "top"), frame()));
+        let counts = archive.stop();
+        assert_eq!((counts.stored, counts.dropped, counts.failed), (1, 0, 0));
+        let written = fs::read(dir.join("2026/11/22/0193-top.jpg")).unwrap();
+        assert_eq!(written, [1, 2]);
+        assert_eq!(fs::read_dir(dir.join(UNFINISHED)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_view_leaves_the_archive_or_shares_a_name() {
+        for (view, file) in [
+            ("../../etc", ".._.._etc"),
+            ("a/b", "a_b_c14cddc0"),
+            ("a_b", "a_b"),
+        ] {
+            let path = path("0193", view);
+            assert_eq!(path.matches('/').count(), 3, "{path}");
+            assert!(!path.contains(".."), "{path}");
+            if view.starts_with('a') {
+                assert_eq!(path, format!("2026/11/22/0193-{file}.jpg"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_queue_is_counted_and_never_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let (started, has_started) = sync_channel(0);
+        let (go_on, may_go_on) = sync_channel::<()>(0);
+        let encode: Encode = Box::new(move |_| {
+            started.send(()).map_err(|error| error.to_string())?;
+            may_go_on.recv().map_err(|error| error.to_string())?;
+            Ok(vec![0])
+        });
+        let archive = ImageArchive::start(&home.path().join("a"), ALL, encode).unwrap();
+        assert!(archive.try_store(path("first", "top"), frame()));
+        // The writer holds the first one now, so the queue is empty.
+        has_started.recv().unwrap();
+        for n in 0..ARCHIVE_QUEUE_MAX {
+            assert!(archive.try_store(path(&n.to_string(), "top"), frame()));
+        }
+        for dropped in 1..=3 {
+            assert!(!archive.try_store(path("late", "top"), frame()));
+            assert_eq!(archive.dropped(), dropped);
+        }
+        let releases = thread::spawn(move || {
+            for _ in 0..ARCHIVE_QUEUE_MAX {
+                go_on.send(()).unwrap();
+                has_started.recv().unwrap();
+            }
+            go_on.send(()).unwrap();
+        });
+        let counts = archive.stop();
+        releases.join().unwrap();
+        let all = ARCHIVE_QUEUE_MAX as u64 + 1;
+        assert_eq!((counts.stored, counts.dropped, counts.failed), (all, 3, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_or_written_is_counted_and_the_next_is_written() {
+        let home = tempfile::tempdir().unwrap();
+        let encode: Encode = Box::new(|frame| match frame.camera.as_str() {
+            "c" => Ok(vec![0]),
+            _ => Err("not a picture".into()),
+        });
+        let archive = ImageArchive::start(home.path(), ALL, encode).unwrap();
+        let mut odd = frame();
+        odd.camera = "odd".into();
+        // A file stands where the directory of the day should be.
+        fs::write(home.path().join("1999"), "").unwrap();
+        assert!(archive.try_store(path("1", "top"), odd));
+        assert!(archive.try_store("1999/01/01/2-top.jpg".into(), frame()));
+        assert!(archive.try_store(path("3", "top"), frame()));
+        let counts = archive.stop();
+        assert_eq!((counts.stored, counts.failed), (1, 2));
+        let unfinished = fs::read_dir(home.path().join(UNFINISHED)).unwrap();
+        assert_eq!(unfinished.count(), 0);
+    }
+
+    #[test]
+    fn a_writer_that_panicked_is_said_and_the_line_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let encode: Encode = Box::new(|_| panic!("encoder bug"));
+        let archive = ImageArchive::start(home.path(), ALL, encode).unwrap();
+        assert!(archive.try_store(path("1", "top"), frame()));
+        assert_eq!(archive.stop().failed, 1);
+    }
+
+    #[test]
+    fn the_id_alone_decides_which_good_parts_are_kept() {
+        let rules = ArchiveRules {
+            ok_share: 0.1,
+            ng_and_indeterminate: true,
+        };
+        let ids = (0..10_000).map(|n| format!("0193-{n}"));
+        let kept = ids.filter(|id| rules.keeps(id, Verdict::Ok)).count();
+        assert!((900..1100).contains(&kept), "{kept} of 10000");
+        assert!(rules.keeps("x", Verdict::Ng));
+        assert!(rules.keeps("x", Verdict::Indeterminate(Reason::Model)));
+        let none = ArchiveRules {
+            ok_share: 0.0,
+            ng_and_indeterminate: false,
+        };
+        assert!(!none.keeps("x", Verdict::Ok) && !none.keeps("x", Verdict::Ng));
+        assert!((0..99).all(|n| ALL.keeps(&n.to_string(), Verdict::Ok)));
+    }
+
+    #[test]
+    fn a_missing_disk_is_said_at_start() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("not-mounted/images");
+        let refused = ImageArchive::start(&dir, ALL, pixels()).unwrap_err();
+        let told = refused.to_string();
+        insta::assert_snapshot!(
+            told.replace(home.path().to_str().unwrap(), "HOME"),
+            @"cannot use the image archive `HOME/not-mounted/images`; is the disk mounted, and may taktgate write there?"
+        );
+    }
+}

@@ -96,9 +96,110 @@ fn json(record: &InspectionRecord) -> Result<String, FormError> {
 
 #[test]
 fn the_form_of_schema_1_is_this() {
-    let form = json(&record(Verdict::Ng, vec![finding(Grade::Reject, 12.4, 3)]));
-    let form: serde_json::Value = serde_json::from_str(&form.unwrap()).unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&form).unwrap());
+    let record = record(Verdict::Ng, vec![finding(Grade::Reject, 12.4, 3)]);
+    let form = RecordForm::from_record(&record, "ef");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&form).unwrap(), @r#"
+{
+  "schema": 1,
+  "id": "0193",
+  "station": "st-07",
+  "sequence": 7,
+  "part_id": "Träger 4711",
+  "part_type": "b-pillar",
+  "lot": "L1",
+  "supplier": null,
+  "triggered_at_utc": "2026-11-22T10:15:30.5Z",
+  "decided_at_utc": "2026-11-22T10:15:30.5Z",
+  "verdict": "ng",
+  "result_code": 2,
+  "reason": null,
+  "late": false,
+  "findings": [
+    {
+      "view": "top",
+      "class": "crack",
+      "code": "iso6520-1:100",
+      "score": 0.91,
+      "region_px": {
+        "x": 0.0,
+        "y": 10.3,
+        "width": 30.0,
+        "height": 4.0
+      },
+      "outline_px": [
+        [
+          0.1,
+          7.0
+        ],
+        [
+          1.1,
+          7.0
+        ],
+        [
+          2.1,
+          7.0
+        ]
+      ],
+      "has_mask": true,
+      "region_mm": {
+        "x": 1.0,
+        "y": 2.0,
+        "width": 12.4,
+        "height": 0.5
+      },
+      "length_mm": 12.4,
+      "area_mm2": 3.1,
+      "zone": "flange",
+      "grade": "reject",
+      "because": "length 12.4 mm over 5 mm"
+    }
+  ],
+  "n_findings_left_out": 0,
+  "views": [
+    {
+      "view": "top",
+      "camera": "cam-1",
+      "camera_frame": 41,
+      "origin": null,
+      "image_sha256": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+      "image_path": "2026/11/22/0193-top.jpg",
+      "verdict": "ng",
+      "reason": null,
+      "note": ""
+    }
+  ],
+  "recipe": {
+    "name": "b-pillar",
+    "version": "1",
+    "sha256": "abababababababababababababababababababababababababababababababab"
+  },
+  "models": [
+    {
+      "name": "crack",
+      "version": "1",
+      "sha256": "abababababababababababababababababababababababababababababababab"
+    }
+  ],
+  "calibrations": [
+    {
+      "name": "cam-1",
+      "version": "1",
+      "sha256": "abababababababababababababababababababababababababababababababab"
+    }
+  ],
+  "timings": {
+    "capture_ms": 0.0,
+    "fitness_ms": 0.0,
+    "prepare_ms": 0.0,
+    "infer_ms": 12.346,
+    "decode_ms": 0.0,
+    "judge_ms": 0.0,
+    "total_ms": 0.0
+  },
+  "software_version": "0.1.0",
+  "previous_sha256": "ef"
+}
+"#);
 }
 
 #[test]
@@ -123,7 +224,7 @@ fn what_is_too_much_is_cut_and_counted() {
 #[test]
 fn a_number_that_is_none_is_refused_and_not_made_up() {
     let bad = record(Verdict::Ng, vec![finding(Grade::Reject, f64::NAN, 3)]);
-    insta::assert_snapshot!(json(&bad).unwrap_err(), @"");
+    insta::assert_snapshot!(json(&bad).unwrap_err(), @"`length_mm` of record `0193` is not a finite number; check the calibration that measured it");
 }
 
 #[test]
@@ -135,11 +236,11 @@ fn only_whole_records_of_schema_1_are_read() {
         assert_ne!(changed, good);
         RecordForm::parse(&changed).unwrap_err().to_string()
     };
-    insta::assert_snapshot!(told("\"schema\":1", "\"schema\":2,\"colour\":3"), @"");
-    insta::assert_snapshot!(told("\"late\":", "\"latest\":"), @"");
-    insta::assert_snapshot!(told("\"doubtful\"", "\"moody\""), @"");
-    insta::assert_snapshot!(told("\"doubtful\"", "null"), @"");
-    insta::assert_snapshot!(told("\"result_code\":3", "\"result_code\":1"), @"");
+    insta::assert_snapshot!(told("\"schema\":1", "\"schema\":2,\"colour\":3"), @"the record has schema 2, this program reads 1; use the taktgate that wrote it");
+    insta::assert_snapshot!(told("\"late\":", "\"latest\":"), @"this is no inspection record of schema 1; was it changed by hand?");
+    insta::assert_snapshot!(told("\"doubtful\"", "\"moody\""), @"this is no inspection record of schema 1; was it changed by hand?");
+    insta::assert_snapshot!(told("\"doubtful\"", "null"), @"record `0193`: verdict, reason and result code contradict each other; was it changed by hand?");
+    insta::assert_snapshot!(told("\"result_code\":3", "\"result_code\":1"), @"record `0193`: verdict, reason and result code contradict each other; was it changed by hand?");
 }
 
 fn verdicts() -> impl Strategy<Value = Verdict> {
