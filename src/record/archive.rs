@@ -300,16 +300,11 @@ mod tests {
     #[test]
     fn no_view_leaves_the_archive_or_shares_a_name() {
         for (view, file) in [
-            ("../../etc", ".._.._etc"),
-            ("a/b", "a_b_c14cddc0"),
-            ("a_b", "a_b"),
+            ("../../etc", "0193-______etc_74ccf3c5.jpg"),
+            ("a/b", "0193-a_b_c14cddc0.jpg"),
+            ("a_b", "0193-a_b.jpg"),
         ] {
-            let path = path("0193", view);
-            assert_eq!(path.matches('/').count(), 3, "{path}");
-            assert!(!path.contains(".."), "{path}");
-            if view.starts_with('a') {
-                assert_eq!(path, format!("2026/11/22/0193-{file}.jpg"));
-            }
+            assert_eq!(path("0193", view), format!("2026/11/22/{file}"));
         }
     }
 

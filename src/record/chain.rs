@@ -122,6 +122,17 @@ impl Columns {
     }
 }
 
+/// Whether the text fits its own hash.
+pub(super) fn is_intact(json: &str, sha256: &str) -> bool {
+    claim(json).is_some_and(|previous| chain_sha256(&previous, json) == sha256)
+}
+
+/// The hash that a record says the one before it has.
+fn claim(json: &str) -> Option<String> {
+    let claim: Result<Claim, _> = serde_json::from_str(json);
+    claim.ok().map(|claim| claim.previous_sha256)
+}
+
 struct Link {
     row: i64,
     json: String,
@@ -164,19 +175,11 @@ impl Link {
             })
     }
 
-    /// The hash that it says the record before it has.
-    fn claim(&self) -> Option<String> {
-        let claim: Result<Claim, _> = serde_json::from_str(&self.json);
-        claim.ok().map(|claim| claim.previous_sha256)
-    }
-
     /// What was done to it, known that it does not follow `previous` at `row`.
     fn kind(&self, previous: &str, row: i64, next: Option<&Self>) -> ChainFaultKind {
-        let next_claim = next.and_then(Self::claim);
-        let claim = self.claim();
-        let intact = claim
-            .as_ref()
-            .is_some_and(|claim| chain_sha256(claim, &self.json) == self.sha256);
+        let next_claim = next.and_then(|next| claim(&next.json));
+        let claim = claim(&self.json);
+        let intact = is_intact(&self.json, &self.sha256);
         if next_claim.as_deref() == Some(previous) {
             ChainFaultKind::Inserted
         } else if claim.as_deref() == Some(previous) {

@@ -46,10 +46,24 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
+/// Pages in the write-ahead log that are too many for [`Writing::deliveries`], in the pause between
+/// two parts, and for [`Writing::records`], while a part waits: the second is for a dead broker.
+const CHECKPOINT_PAGES: i64 = 1000;
+const CHECKPOINT_PAGES_NO_DELIVERY: i64 = 4000;
+
+/// A store opened for writing.
+pub(super) struct Writing {
+    /// Every commit is durable when it returns.
+    pub(super) records: Connection,
+    /// A commit may be lost by a power cut (never by a kill): a delivery that is forgotten is only
+    /// repeated, and not syncing halves the work of the disk.
+    pub(super) deliveries: Connection,
+    /// Keeps other writers out as long as it is open; it dies with the process.
+    pub(super) lock: File,
+}
+
 /// Takes the lock, makes the store if there is none, and checks it.
-///
-/// The lock lasts as long as the returned file is open; it dies with the process.
-pub(super) fn open_for_writing(path: &Path) -> Result<(File, Connection), RecordError> {
+pub(super) fn open_for_writing(path: &Path) -> Result<Writing, RecordError> {
     let directory = directory_of(path);
     if !directory.is_dir() {
         let path = path.to_owned();
@@ -70,22 +84,35 @@ pub(super) fn open_for_writing(path: &Path) -> Result<(File, Connection), Record
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_pages(path, &connection)?;
-    let failed = |error| sql(path, "switch to durable writing", error);
-    for (pragma, value) in [("synchronous", "FULL"), ("fullfsync", "ON")] {
-        connection
-            .pragma_update(None, pragma, value)
-            .map_err(failed)?;
-    }
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(failed)?;
+        .map_err(|error| sql(path, "switch to durable writing", error))?;
     if mode != "wal" {
         return Err(damaged(path, "its file system has no write-ahead log"));
     }
+    let deliveries = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    tune(path, &connection, "FULL", CHECKPOINT_PAGES_NO_DELIVERY)?;
+    tune(path, &deliveries, "NORMAL", CHECKPOINT_PAGES)?;
+    Ok(Writing {
+        records: connection,
+        deliveries,
+        lock,
+    })
+}
+
+fn tune(
+    path: &Path,
+    connection: &Connection,
+    synchronous: &str,
+    checkpoint_pages: i64,
+) -> Result<(), RecordError> {
+    let script = format!(
+        "PRAGMA fullfsync = ON; PRAGMA wal_autocheckpoint = {checkpoint_pages};
+         PRAGMA journal_size_limit = {WAL_BYTES_MAX}; PRAGMA synchronous = {synchronous};"
+    );
     connection
-        .pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX, |_| Ok(()))
-        .map_err(failed)?;
-    Ok((lock, connection))
+        .execute_batch(&script)
+        .map_err(|error| sql(path, "switch to durable writing", error))
 }
 
 /// Opens beside a running station, without its lock and without a change.

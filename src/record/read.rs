@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Params, Row, ToSql, params};
 
-use super::chain::column_time;
+use super::chain::{column_time, is_intact};
 use super::open::{open_for_reading, sql};
-use super::{OutboxId, ReasonWord, RecordError, RecordForm, VerdictWord};
+use super::{FormError, OutboxId, ReasonWord, RecordError, RecordForm, VerdictWord};
 use crate::domain::{Name, Sequence, Verdict};
 
 /// Which records are wanted; an empty filter wants all.
@@ -29,7 +29,7 @@ pub struct RecordFilter {
 }
 
 /// A record that was read back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
     /// Its row, which is its place in the outbox too.
     pub row: OutboxId,
@@ -37,8 +37,21 @@ pub struct StoredRecord {
     pub sha256: String,
     /// The text as it was written and is sent.
     pub json: String,
+}
+
+impl StoredRecord {
     /// What it says.
-    pub form: RecordForm,
+    ///
+    /// # Errors
+    /// [`FormError`] if the text is no record any more; show it as it is, it is evidence.
+    pub fn form(&self) -> Result<RecordForm, FormError> {
+        RecordForm::parse(&self.json)
+    }
+
+    /// Whether the text fits its hash; [`RecordReader::verify`] looks at its neighbours too.
+    pub fn is_intact(&self) -> bool {
+        is_intact(&self.json, &self.sha256)
+    }
 }
 
 /// What a trigger was answered, so that the same trigger gets the same answer again.
@@ -82,7 +95,7 @@ impl RecordReader {
     /// The record with this id.
     ///
     /// # Errors
-    /// [`RecordError`] if the store or the record cannot be read.
+    /// [`RecordError`] if the store cannot be read.
     pub fn get(&self, id: &str) -> Result<Option<StoredRecord>, RecordError> {
         let found = self.stored("SELECT row, sha256, json FROM record WHERE id = ?", [id])?;
         Ok(found.into_iter().next())
@@ -91,7 +104,7 @@ impl RecordReader {
     /// The `n` newest records, newest first.
     ///
     /// # Errors
-    /// [`RecordError`] if the store or a record cannot be read.
+    /// [`RecordError`] if the store cannot be read.
     pub fn latest(&self, n: usize) -> Result<Vec<StoredRecord>, RecordError> {
         self.find(&RecordFilter::default(), n)
     }
@@ -99,7 +112,7 @@ impl RecordReader {
     /// Records that pass `filter`, newest first, at most `limit`; `filter.before` turns the page.
     ///
     /// # Errors
-    /// [`RecordError`] if the store or a record cannot be read.
+    /// [`RecordError`] if the store cannot be read.
     pub fn find(
         &self,
         filter: &RecordFilter,
@@ -210,24 +223,13 @@ impl RecordReader {
     }
 
     fn stored(&self, sql: &str, values: impl Params) -> Result<Vec<StoredRecord>, RecordError> {
-        let texts = self.rows(sql, values, |row| {
-            let place: i64 = row.get(0)?;
-            Ok((place.cast_unsigned(), row.get(1)?, row.get::<_, String>(2)?))
-        })?;
-        let read = |(row, sha256, json): (u64, String, String)| {
-            let form = RecordForm::parse(&json).map_err(|source| RecordError::Form {
-                path: self.path.clone(),
-                doing: "read a record back",
-                source,
-            })?;
+        self.rows(sql, values, |row| {
             Ok(StoredRecord {
-                row,
-                sha256,
-                json,
-                form,
+                row: row.get::<_, i64>(0)?.cast_unsigned(),
+                sha256: row.get(1)?,
+                json: row.get(2)?,
             })
-        };
-        texts.into_iter().map(read).collect()
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::{ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::chain::{Columns, chain_sha256};
 use super::open::{open_for_writing, sql};
@@ -26,7 +26,8 @@ pub struct OutboxItem {
 #[derive(Debug)]
 pub struct RecordStore {
     reader: RecordReader,
-    // Unlocks the store when it is dropped, after the connection.
+    deliveries: Connection,
+    // Unlocks the store when it is dropped, after the connections.
     _lock: File,
 }
 
@@ -38,10 +39,11 @@ impl RecordStore {
     /// # Errors
     /// [`RecordError`]: the station must not start. Nothing that was there is changed.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
-        let (lock, connection) = open_for_writing(path)?;
+        let writing = open_for_writing(path)?;
         Ok(Self {
-            reader: RecordReader::new(path, connection),
-            _lock: lock,
+            reader: RecordReader::new(path, writing.records),
+            deliveries: writing.deliveries,
+            _lock: writing.lock,
         })
     }
 
@@ -152,11 +154,29 @@ impl RecordStore {
     /// # Errors
     /// [`RecordError`]: the record is delivered once more later, which does no harm.
     pub fn mark_delivered(&mut self, outbox_id: OutboxId) -> Result<(), RecordError> {
-        let RecordReader { path, connection } = &mut self.reader;
-        connection
+        self.deliveries
             .prepare_cached("DELETE FROM outbox WHERE row = ?")
             .and_then(|mut delete| delete.execute([outbox_id.cast_signed()]))
             .map(|_| ())
-            .map_err(|error| sql(path, "mark a record as delivered", error))
+            .map_err(|error| sql(&self.reader.path, "mark a record as delivered", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_synced_and_deliveries_are_not() {
+        let home = tempfile::tempdir().unwrap();
+        let store = RecordStore::open(&home.path().join("records.db")).unwrap();
+        let setting = |connection: &Connection, pragma: &str| -> i64 {
+            let read = connection.pragma_query_value(None, pragma, |row| row.get(0));
+            read.unwrap()
+        };
+        // SQLite: 1 is NORMAL, 2 is FULL.
+        assert_eq!(setting(&store.reader.connection, "synchronous"), 2);
+        assert_eq!(setting(&store.reader.connection, "foreign_keys"), 1);
+        assert_eq!(setting(&store.deliveries, "synchronous"), 1);
     }
 }

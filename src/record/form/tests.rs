@@ -94,12 +94,8 @@ fn json(record: &InspectionRecord) -> Result<String, FormError> {
     RecordForm::from_record(record, "ef").to_json()
 }
 
-#[test]
-fn the_form_of_schema_1_is_this() {
-    let record = record(Verdict::Ng, vec![finding(Grade::Reject, 12.4, 3)]);
-    let form = RecordForm::from_record(&record, "ef");
-    insta::assert_snapshot!(serde_json::to_string_pretty(&form).unwrap(), @r#"
-{
+/// A change here is a change of the wire: it needs a new number.
+const SCHEMA_1: &str = r#"{
   "schema": 1,
   "id": "0193",
   "station": "st-07",
@@ -198,8 +194,13 @@ fn the_form_of_schema_1_is_this() {
   },
   "software_version": "0.1.0",
   "previous_sha256": "ef"
-}
-"#);
+}"#;
+
+#[test]
+fn the_form_of_schema_1_is_this() {
+    let record = record(Verdict::Ng, vec![finding(Grade::Reject, 12.4, 3)]);
+    let form = RecordForm::from_record(&record, "ef");
+    assert_eq!(serde_json::to_string_pretty(&form).unwrap(), SCHEMA_1);
 }
 
 #[test]
@@ -216,8 +217,11 @@ fn what_is_too_much_is_cut_and_counted() {
     let worst = &form.findings[0];
     assert_eq!(worst.grade, GradeWord::Reject);
     assert_eq!(worst.outline_px.len(), OUTLINE_POINTS_MAX);
-    assert_eq!(worst.outline_px[0], [0.1, 7.0]);
-    assert_eq!(worst.outline_px[OUTLINE_POINTS_MAX - 1], [984.1, 7.0]);
+    let ends = [worst.outline_px.first(), worst.outline_px.last()];
+    assert_eq!(
+        format!("{ends:?}"),
+        "[Some([0.1, 7.0]), Some([984.1, 7.0])]"
+    );
     assert_eq!(form.views[0].note.chars().count(), TEXT_LENGTH_MAX + 3);
 }
 
