@@ -329,7 +329,11 @@ impl SmallDisk {
 #[cfg(target_os = "linux")]
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.0.path()).status();
+        // Lazy: a child that another test is just starting may still hold our open files.
+        let unmounted = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .status();
         assert!(unmounted.is_ok_and(|status| status.success()));
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tracing::warn;
 
 use super::RecordError;
 
@@ -59,7 +60,20 @@ pub(super) struct Writing {
     /// repeated, and not syncing halves the work of the disk.
     pub(super) deliveries: Connection,
     /// Keeps other writers out as long as it is open; it dies with the process.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
+}
+
+/// The lock on a store.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child process that is just being started shares the open file: closing it is not enough.
+        if let Err(error) = self.0.unlock() {
+            warn!(%error, "record store not unlocked");
+        }
+    }
 }
 
 /// Takes the lock, makes the store if there is none, and checks it.
@@ -168,7 +182,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn lock(path: &Path) -> Result<File, RecordError> {
+fn lock(path: &Path) -> Result<Lock, RecordError> {
     let lock_path = beside(path, ".lock");
     let opened = OpenOptions::new()
         .create(true)
@@ -181,7 +195,7 @@ fn lock(path: &Path) -> Result<File, RecordError> {
     };
     let file = opened.map_err(refused)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(RecordError::InUse {
             path: path.to_owned(),
         }),

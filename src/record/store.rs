@@ -1,12 +1,11 @@
 //! The one writer of a record store: a record and its place in the outbox in one transaction.
 
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::chain::{Columns, chain_sha256};
-use super::open::{open_for_writing, sql};
+use super::open::{Lock, open_for_writing, sql};
 use super::{CHAIN_START, RecordError, RecordForm, RecordReader};
 use crate::domain::InspectionRecord;
 
@@ -28,7 +27,7 @@ pub struct RecordStore {
     reader: RecordReader,
     deliveries: Connection,
     // Unlocks the store when it is dropped, after the connections.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RecordStore {
