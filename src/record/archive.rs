@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::RecordError;
 use super::chain::hex;
@@ -211,8 +211,12 @@ impl Writer {
             .and_then(|()| target.parent().map_or(Ok(()), fs::create_dir_all))
             .and_then(|()| fs::rename(&unfinished, &target));
         if written.is_err() && unfinished.exists() {
-            // On a full disk the half image would take the space of a record.
-            fs::remove_file(&unfinished)?;
+            // On a full disk the half image takes the space of a record. It is emptied first: a
+            // backup that has it open would keep the space of a file that is only removed.
+            let emptied = File::create(&unfinished).and_then(|_| fs::remove_file(&unfinished));
+            if let Err(error) = emptied {
+                warn!(%error, "unfinished image not removed");
+            }
         }
         written
     }
