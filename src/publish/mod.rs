@@ -1,1 +1,36 @@
-//! Under construction.
+//! The wire: MQTT topics, payloads with their schema number, and the two sides that speak them.
+//!
+//! `docs/wire.md` is the contract for whoever programs the line. The only room that names rumqttc.
+
+mod broker;
+mod connection;
+mod controller;
+mod link;
+mod link_error;
+mod mosquitto;
+mod payload;
+mod plc;
+mod post;
+mod publisher;
+mod session;
+mod status;
+mod task;
+mod topics;
+mod verdict;
+
+pub use broker::{Broker, BrokerError, BrokerSettings, Minded};
+pub use connection::{Connection, ConnectionError, Protocol, Tls};
+pub use controller::{Controller, ControllerEvent};
+pub use payload::{
+    AckPayload, Arrival, DeadlineLimits, PAYLOAD_MAX, PayloadError, RECORD_MAX, SCHEMA,
+    TriggerPayload,
+};
+pub use plc::{PLC_BLOCK_LENGTH, PlcBlock, PlcError};
+pub use post::{IN_FLIGHT_MAX, RECORDS_IN_FLIGHT_MAX};
+pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
+pub use session::StopError;
+pub use status::{
+    EventPayload, HealthPayload, ItemPayload, RecordEnvelope, StatePayload, StationState,
+};
+pub use topics::{TopicError, Topics};
+pub use verdict::{FINDINGS_MAX, FindingPayload, Validity, VerdictPayload};

@@ -1,0 +1,324 @@
+//! The verdict in 32 bytes for controllers that do not read JSON: `verdict/plc`.
+//!
+//! All numbers are unsigned and big-endian unless said otherwise.
+//!
+//! | byte | length | content |
+//! | ---: | ---: | --- |
+//! | 0 | 2 | `54 47` hexadecimal, "TG" |
+//! | 2 | 1 | schema of this block: 1 |
+//! | 3 | 1 | result (OPC 40001-101): 1 OK, 2 not OK, 3 not decidable |
+//! | 4 | 4 | sequence of the trigger |
+//! | 8 | 1 | reason of result 3 ([`Reason::wire_code`]), else 0 |
+//! | 9 | 1 | flags: bit 0 = repeated answer; bits 1 to 7 are 0 |
+//! | 10 | 2 | number of findings, 65535 = that many or more |
+//! | 12 | 2 | number of the worst finding's class in its standard, 0 = none |
+//! | 14 | 2 | valid for so many milliseconds after byte 20, 65535 = that many or more |
+//! | 16 | 4 | milliseconds from trigger to verdict |
+//! | 20 | 8 | decided at, milliseconds since 1970-01-01 UTC, signed |
+//! | 28 | 4 | CRC-32 of bytes 0 to 27 (ISO-HDLC, as in zip and Ethernet) |
+//!
+//! The CRC has 32 bits because they fill the block to a round size, and because every PLC library
+//! that has a CRC at all has this one.
+
+use std::time::Duration;
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use crate::domain::{Reason, Sequence, Verdict};
+
+use super::verdict::VerdictPayload;
+use super::{PayloadError, SCHEMA};
+
+/// Length of the block in bytes.
+pub const PLC_BLOCK_LENGTH: usize = 32;
+
+const MAGIC: [u8; 2] = *b"TG";
+// The block has its own number in one byte; it stays in step with the JSON payloads.
+const BLOCK_SCHEMA: u8 = SCHEMA.to_be_bytes()[3];
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+const FLAG_REPEATED: u8 = 1;
+const CRC_AT: usize = 28;
+
+/// What the block says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlcBlock {
+    /// The trigger's count.
+    pub sequence: Sequence,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether this is a known answer sent again.
+    pub is_repeated: bool,
+    /// How many findings there are; 65535 stands for that many or more.
+    pub findings_count: u16,
+    /// The number of the worst finding's class in its standard; 0 if it has none.
+    pub defect_code: u16,
+    /// How long the verdict holds after it was decided; 65535 stands for that long or longer.
+    pub valid_for_ms: u16,
+    /// From trigger to verdict.
+    pub total_ms: u32,
+    /// When it was decided, milliseconds since 1970-01-01 UTC.
+    pub decided_at_unix_ms: i64,
+}
+
+/// Why bytes are no block; the controller treats it as no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlcError {
+    /// Not 32 bytes.
+    #[error("the PLC block has {found} bytes instead of {PLC_BLOCK_LENGTH}; discard it")]
+    Length {
+        /// The bytes that came.
+        found: usize,
+    },
+    /// Not "TG".
+    #[error("the PLC block starts with {found:02x?} instead of {MAGIC:02x?}; is the topic right?")]
+    Magic {
+        /// The first two bytes.
+        found: [u8; 2],
+    },
+    /// Damaged.
+    #[error("the PLC block's CRC is {found:08x} but its bytes give {computed:08x}; discard it")]
+    Crc {
+        /// As received.
+        found: u32,
+        /// As computed.
+        computed: u32,
+    },
+    /// A byte with a value that this version does not know.
+    #[error(
+        "byte {at} ({what}) of the PLC block is {found}, which schema {BLOCK_SCHEMA} does not know; discard it"
+    )]
+    Value {
+        /// Its place.
+        at: usize,
+        /// What it means.
+        what: &'static str,
+        /// Its value.
+        found: u8,
+    },
+}
+
+impl PlcBlock {
+    /// The block of a verdict that holds for `valid_for` after it was decided.
+    ///
+    /// # Errors
+    /// [`PayloadError`] if the payload contradicts itself.
+    pub fn new(payload: &VerdictPayload, valid_for: Duration) -> Result<Self, PayloadError> {
+        Ok(Self {
+            sequence: payload.sequence,
+            verdict: payload.verdict()?,
+            is_repeated: payload.repeated,
+            findings_count: u16::try_from(payload.findings_count).unwrap_or(u16::MAX),
+            defect_code: payload
+                .findings
+                .first()
+                .map_or(0, |finding| class_number(&finding.code)),
+            valid_for_ms: u16::try_from(valid_for.as_millis()).unwrap_or(u16::MAX),
+            total_ms: u32::try_from(payload.total_ms).unwrap_or(u32::MAX),
+            decided_at_unix_ms: payload.decided_at_utc.as_millisecond(),
+        })
+    }
+
+    /// The bytes to send.
+    pub fn encode(&self) -> [u8; PLC_BLOCK_LENGTH] {
+        let reason = self.verdict.reason().map_or(0, Reason::wire_code);
+        let flags = if self.is_repeated { FLAG_REPEATED } else { 0 };
+        let mut bytes = Vec::with_capacity(PLC_BLOCK_LENGTH);
+        bytes.extend(MAGIC);
+        bytes.extend([BLOCK_SCHEMA, self.verdict.opc_code()]);
+        bytes.extend(self.sequence.to_be_bytes());
+        bytes.extend([reason, flags]);
+        bytes.extend(self.findings_count.to_be_bytes());
+        bytes.extend(self.defect_code.to_be_bytes());
+        bytes.extend(self.valid_for_ms.to_be_bytes());
+        bytes.extend(self.total_ms.to_be_bytes());
+        bytes.extend(self.decided_at_unix_ms.to_be_bytes());
+        bytes.extend(CRC.checksum(&bytes).to_be_bytes());
+        let mut block = [0; PLC_BLOCK_LENGTH];
+        for (to, from) in block.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        block
+    }
+
+    /// Reads and checks a block.
+    ///
+    /// # Errors
+    /// [`PlcError`]: the controller treats it as no answer, which is a reject.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PlcError> {
+        if bytes.len() != PLC_BLOCK_LENGTH {
+            return Err(PlcError::Length { found: bytes.len() });
+        }
+        let magic = take(bytes, 0);
+        if magic != MAGIC {
+            return Err(PlcError::Magic { found: magic });
+        }
+        let (body, crc) = bytes.split_at(CRC_AT);
+        let (found, computed) = (u32::from_be_bytes(take(crc, 0)), CRC.checksum(body));
+        if found != computed {
+            return Err(PlcError::Crc { found, computed });
+        }
+        let [schema, result] = take(bytes, 2);
+        if schema != BLOCK_SCHEMA {
+            return Err(PlcError::Value {
+                at: 2,
+                what: "schema",
+                found: schema,
+            });
+        }
+        let [reason, flags] = take(bytes, 8);
+        if flags & !FLAG_REPEATED != 0 {
+            return Err(PlcError::Value {
+                at: 9,
+                what: "flags",
+                found: flags,
+            });
+        }
+        Ok(Self {
+            sequence: u32::from_be_bytes(take(bytes, 4)),
+            verdict: verdict(result, reason)?,
+            is_repeated: flags & FLAG_REPEATED != 0,
+            findings_count: u16::from_be_bytes(take(bytes, 10)),
+            defect_code: u16::from_be_bytes(take(bytes, 12)),
+            valid_for_ms: u16::from_be_bytes(take(bytes, 14)),
+            total_ms: u32::from_be_bytes(take(bytes, 16)),
+            decided_at_unix_ms: i64::from_be_bytes(take(bytes, 20)),
+        })
+    }
+}
+
+fn verdict(result: u8, reason: u8) -> Result<Verdict, PlcError> {
+    let bad_reason = PlcError::Value {
+        at: 8,
+        what: "reason",
+        found: reason,
+    };
+    match result {
+        1 | 2 if reason != 0 => Err(bad_reason),
+        1 => Ok(Verdict::Ok),
+        2 => Ok(Verdict::Ng),
+        3 => Reason::ALL
+            .into_iter()
+            .find(|known| known.wire_code() == reason)
+            .map(Verdict::Indeterminate)
+            .ok_or(bad_reason),
+        found => Err(PlcError::Value {
+            at: 3,
+            what: "result",
+            found,
+        }),
+    }
+}
+
+fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut taken = [0; N];
+    for (to, from) in taken.iter_mut().zip(bytes.iter().skip(at)) {
+        *to = *from;
+    }
+    taken
+}
+
+/// The number in a code such as `iso6520-1:2011`; 0 if there is none.
+fn class_number(code: &str) -> u16 {
+    code.rsplit(':')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SAMPLE: PlcBlock = PlcBlock {
+        sequence: 4711,
+        verdict: Verdict::Indeterminate(Reason::NoFrame),
+        is_repeated: true,
+        findings_count: 2,
+        defect_code: 2011,
+        valid_for_ms: 500,
+        total_ms: 187,
+        decided_at_unix_ms: 1_795_000_000_000,
+    };
+
+    #[test]
+    fn the_layout_never_moves() {
+        insta::assert_snapshot!(format!("{:02x?}", SAMPLE.encode()), @"[54, 47, 01, 03, 00, 00, 12, 67, 02, 01, 00, 02, 07, db, 01, f4, 00, 00, 00, bb, 00, 00, 01, a1, ee, 56, 5e, 00, 84, c0, 54, 98]");
+    }
+
+    #[test]
+    fn a_bad_block_says_why() {
+        let good = SAMPLE.encode();
+        assert_eq!(
+            PlcBlock::decode(&good[..31]),
+            Err(PlcError::Length { found: 31 })
+        );
+        assert_eq!(
+            PlcBlock::decode(&[0; 32]),
+            Err(PlcError::Magic { found: [0, 0] })
+        );
+        for (at, value, what) in [
+            (2, 2, "schema"),
+            (3, 0, "result"),
+            (3, 1, "reason"),
+            (8, 99, "reason"),
+            (9, 2, "flags"),
+        ] {
+            let mut bad = good;
+            bad[at] = value;
+            let crc = CRC.checksum(&bad[..CRC_AT]).to_be_bytes();
+            bad[CRC_AT..].copy_from_slice(&crc);
+            let Err(PlcError::Value { what: found, .. }) = PlcBlock::decode(&bad) else {
+                panic!("{what}")
+            };
+            assert_eq!(found, what);
+        }
+    }
+
+    #[test]
+    fn a_class_number_is_the_end_of_its_code() {
+        assert_eq!(
+            ["iso6520-1:2011", "401", "", "in-house:A7"].map(class_number),
+            [2011, 401, 0, 0]
+        );
+    }
+
+    fn blocks() -> impl Strategy<Value = PlcBlock> {
+        let verdicts = prop_oneof![
+            Just(Verdict::Ok),
+            Just(Verdict::Ng),
+            proptest::sample::select(Reason::ALL.to_vec()).prop_map(Verdict::Indeterminate),
+        ];
+        (any::<(u32, bool, u16, u16, u16, u32, i64)>(), verdicts).prop_map(|(n, verdict)| {
+            PlcBlock {
+                sequence: n.0,
+                verdict,
+                is_repeated: n.1,
+                findings_count: n.2,
+                defect_code: n.3,
+                valid_for_ms: n.4,
+                total_ms: n.5,
+                decided_at_unix_ms: n.6,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_again(block in blocks()) {
+            prop_assert_eq!(PlcBlock::decode(&block.encode()), Ok(block));
+        }
+
+        #[test]
+        fn any_flipped_bit_is_found(block in blocks(), bit in 0_usize..256) {
+            let mut bytes = block.encode();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(PlcBlock::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert!(PlcBlock::decode(&bytes).is_err());
+        }
+    }
+}

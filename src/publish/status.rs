@@ -1,0 +1,271 @@
+//! What a station says about itself: `state`, `health`, `event`; and the envelope of a `record`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ItemVersion;
+
+use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
+
+/// The states of OPC 40100-1, and `offline` for a station that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StationState {
+    /// Not connected; said by the broker in the station's name, or by the station when it stops.
+    Offline,
+    /// Starting.
+    Preoperational,
+    /// Stopped by an operator.
+    Halted,
+    /// Unable to work.
+    Error,
+    /// Working, with no recipe ready.
+    Initialized,
+    /// Ready for triggers.
+    Ready,
+    /// Inspecting one part.
+    SingleExecution,
+    /// Inspecting part after part.
+    ContinuousExecution,
+}
+
+/// A recipe, model package or calibration in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemPayload {
+    /// Its name.
+    pub name: String,
+    /// Version, revision or date.
+    pub version: String,
+    /// SHA-256 of the file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl From<&ItemVersion> for ItemPayload {
+    fn from(item: &ItemVersion) -> Self {
+        Self {
+            name: item.name.clone(),
+            version: item.version.clone(),
+            sha256: item.sha256.clone(),
+        }
+    }
+}
+
+/// The station's state: `state`, retained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatePayload {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The station.
+    pub station: String,
+    /// Its state.
+    pub state: StationState,
+    /// Why, for a person.
+    pub reason: String,
+    /// The recipes that are ready.
+    pub recipes: Vec<ItemPayload>,
+    /// The models that are ready.
+    pub models: Vec<ItemPayload>,
+    /// The calibrations in use.
+    pub calibrations: Vec<ItemPayload>,
+    /// The version of this program.
+    pub software_version: String,
+    /// Since when; for the last will, when the connection was made.
+    pub at_utc: Timestamp,
+}
+
+impl StatePayload {
+    /// A state without items.
+    pub fn new(station: &str, state: StationState, reason: &str, at_utc: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA,
+            station: station.to_owned(),
+            state,
+            reason: reason.to_owned(),
+            recipes: Vec::new(),
+            models: Vec::new(),
+            calibrations: Vec::new(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            at_utc,
+        }
+    }
+
+    /// What the broker says when the station vanishes without a word.
+    pub fn last_will(station: &str, at_utc: Timestamp) -> Self {
+        Self::new(
+            station,
+            StationState::Offline,
+            "the connection broke off",
+            at_utc,
+        )
+    }
+
+    /// Reads the bytes of `state`.
+    ///
+    /// # Errors
+    /// [`PayloadError`] says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+        parse("state", bytes, RECORD_MAX)
+    }
+
+    /// The JSON to send.
+    ///
+    /// # Errors
+    /// [`PayloadError`] if it cannot be written.
+    pub fn to_json(&self) -> Result<String, PayloadError> {
+        to_json("state", self)
+    }
+}
+
+/// Counters since the station started: `health`, retained.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct HealthPayload {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The station.
+    pub station: String,
+    /// Triggers taken.
+    pub triggers: u64,
+    /// Answered OK.
+    pub ok: u64,
+    /// Answered NG.
+    pub ng: u64,
+    /// Answered indeterminate, by reason.
+    pub indeterminate: BTreeMap<String, u64>,
+    /// Answers that never left the station in time.
+    pub missed: u64,
+    /// Inspections that ended after their answer.
+    pub late: u64,
+    /// Answers sent again.
+    pub repeated: u64,
+    /// Triggers beyond the parts that may be open.
+    pub overrun: u64,
+    /// Triggers that could not be read.
+    pub bad_triggers: u64,
+    /// Records that no broker has taken yet.
+    pub records_pending: u64,
+    /// Shortest time from trigger to verdict.
+    pub min_ms: f64,
+    /// The mean.
+    pub mean_ms: f64,
+    /// 99 of 100 were at least as fast.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Frames that cameras lost.
+    pub frames_lost: u64,
+    /// How long the station has been running.
+    pub uptime_s: u64,
+    /// When this was counted.
+    pub at_utc: Timestamp,
+}
+
+impl HealthPayload {
+    /// Reads the bytes of `health`.
+    ///
+    /// # Errors
+    /// [`PayloadError`] says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+        parse("health", bytes, RECORD_MAX)
+    }
+
+    /// The JSON to send.
+    ///
+    /// # Errors
+    /// [`PayloadError`] if it cannot be written.
+    pub fn to_json(&self) -> Result<String, PayloadError> {
+        to_json("health", self)
+    }
+}
+
+/// What a person should know: `event`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPayload {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// One word for machines: `camera_lost`, `disk_full`.
+    pub kind: String,
+    /// One sentence for people.
+    pub text: String,
+    /// When it happened.
+    pub at_utc: Timestamp,
+}
+
+impl EventPayload {
+    /// An event.
+    pub fn new(kind: &str, text: &str, at_utc: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA,
+            kind: kind.to_owned(),
+            text: text.to_owned(),
+            at_utc,
+        }
+    }
+
+    /// Reads the bytes of `event`.
+    ///
+    /// # Errors
+    /// [`PayloadError`] says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+        parse("event", bytes, RECORD_MAX)
+    }
+
+    /// The JSON to send.
+    ///
+    /// # Errors
+    /// [`PayloadError`] if it cannot be written.
+    pub fn to_json(&self) -> Result<String, PayloadError> {
+        to_json("event", self)
+    }
+}
+
+/// An inspection record on its way: `record`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordEnvelope {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether it was delivered later than its verdict because the broker was away.
+    pub is_historical: bool,
+    /// The record in its own schema.
+    pub record: serde_json::Value,
+}
+
+impl RecordEnvelope {
+    /// Reads the bytes of `record`.
+    ///
+    /// # Errors
+    /// [`PayloadError`] says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+        parse("record", bytes, RECORD_MAX)
+    }
+}
+
+/// A record's own JSON on its way into the envelope.
+pub(super) struct Enclosure<'a> {
+    pub(super) record: &'a str,
+    pub(super) is_historical: bool,
+}
+
+impl Enclosure<'_> {
+    /// The envelope with the record in it byte for byte, so that hashes over it still fit.
+    pub(super) fn to_json(&self) -> Result<String, PayloadError> {
+        let what = "record";
+        serde_json::from_str::<IgnoredAny>(self.record)
+            .map_err(|source| PayloadError::Json { what, source })?;
+        let text = format!(
+            r#"{{"schema":{SCHEMA},"is_historical":{},"record":{}}}"#,
+            self.is_historical, self.record
+        );
+        if text.len() <= RECORD_MAX {
+            Ok(text)
+        } else {
+            Err(PayloadError::TooLarge {
+                what,
+                found: text.len(),
+                max: RECORD_MAX,
+            })
+        }
+    }
+}
