@@ -1,1 +1,28 @@
-//! Under construction.
+//! Models: sealed packages, ONNX Runtime, and from its numbers to detections.
+//!
+//! A package is opened ([`ModelPackage::open`]: hashes, labels, thresholds), loaded
+//! ([`OnnxDetector::load`]: graph against manifest, golden vectors, warm-up, latency) and then asked
+//! once for each picture. Whatever is wrong with a model ends as a [`ModelError`], never as a pass.
+//! The only room that names `ort` and `safetensors`.
+
+mod boxes;
+mod decode;
+mod detector;
+mod error;
+mod external_data;
+mod golden;
+mod layout;
+mod manifest;
+mod outline;
+mod package;
+mod provider;
+mod runtime;
+
+pub use decode::{DETECTIONS_MAX, RawOutput};
+pub use detector::{Detector, LoadReport, OnnxDetector};
+pub use error::ModelError;
+pub use layout::{Layout, Task};
+pub use manifest::Manifest;
+pub use package::{MANIFEST, ModelPackage, PackageError};
+pub use provider::{Provider, ProviderNameError, SessionOptions};
+pub use runtime::{Runtime, RuntimeError};

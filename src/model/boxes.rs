@@ -1,0 +1,159 @@
+//! Boxes: reading them from the two layouts, and suppressing doubles.
+
+use ndarray::ArrayView2;
+
+use crate::domain::RectPx;
+
+use super::decode::{DETECTIONS_MAX, checked_score};
+
+/// A box on the input, edges at 0 and width; the class is an index into the labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) class: usize,
+    pub(super) score: f32,
+    pub(super) region: RectPx,
+}
+
+/// What is asked of a box.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BoxRules {
+    pub(super) confidence_threshold: f32,
+    pub(super) n_labels: usize,
+    pub(super) width_px: f64,
+    pub(super) height_px: f64,
+}
+
+/// Reads `[n, 6]`: x1, y1, x2, y2, score, class. Rows of score 0 are padding.
+pub(super) fn boxes_scores_classes(
+    rows: ArrayView2<'_, f32>,
+    rules: &BoxRules,
+) -> Result<Vec<Candidate>, String> {
+    let mut found = Vec::new();
+    for row in rows.rows() {
+        let &[x1, y1, x2, y2, score, class] = row.to_vec().as_slice() else {
+            return Err("a box has not six numbers".to_owned());
+        };
+        let score = checked_score(score)?;
+        if score <= 0.0 {
+            continue;
+        }
+        let class = index(class, rules.n_labels)?;
+        if score < rules.confidence_threshold {
+            continue;
+        }
+        found.push(Candidate {
+            class,
+            score,
+            region: rules.clip(x1.into(), y1.into(), x2.into(), y2.into())?,
+        });
+    }
+    Ok(found)
+}
+
+/// Reads `[4 + labels, n]`: centre x, centre y, width, height, a score for each label; suppresses
+/// doubles of one class that overlap more than `iou_threshold`.
+pub(super) fn yolo(
+    columns: ArrayView2<'_, f32>,
+    rules: &BoxRules,
+    iou_threshold: f32,
+) -> Result<Vec<Candidate>, String> {
+    let mut found = Vec::new();
+    for column in columns.columns() {
+        let mut numbers = column.iter().copied();
+        let (Some(x), Some(y), Some(width), Some(height)) = (
+            numbers.next(),
+            numbers.next(),
+            numbers.next(),
+            numbers.next(),
+        ) else {
+            return Err("a box has not four numbers".to_owned());
+        };
+        let mut best = (0, 0.0);
+        for (class, score) in numbers.enumerate() {
+            let score = checked_score(score)?;
+            if score > best.1 {
+                best = (class, score);
+            }
+        }
+        if best.1 <= 0.0 || best.1 < rules.confidence_threshold {
+            continue;
+        }
+        let (x, y) = (f64::from(x), f64::from(y));
+        let (half_width, half_height) = (f64::from(width) / 2.0, f64::from(height) / 2.0);
+        found.push(Candidate {
+            class: best.0,
+            score: best.1,
+            region: rules.clip(
+                x - half_width,
+                y - half_height,
+                x + half_width,
+                y + half_height,
+            )?,
+        });
+    }
+    suppress(found, iou_threshold)
+}
+
+/// Keeps the strongest of boxes of one class that overlap more than `iou_threshold`.
+fn suppress(mut found: Vec<Candidate>, iou_threshold: f32) -> Result<Vec<Candidate>, String> {
+    // Strongest first; boxes of the same strength stay in the model's order.
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Candidate> = Vec::new();
+    for candidate in found {
+        let doubled = kept.iter().any(|other| {
+            other.class == candidate.class
+                && iou(&other.region, &candidate.region) > f64::from(iou_threshold)
+        });
+        if doubled {
+            continue;
+        }
+        // Also keeps the comparison of each with each short.
+        if kept.len() >= DETECTIONS_MAX {
+            return Err(too_many());
+        }
+        kept.push(candidate);
+    }
+    Ok(kept)
+}
+
+/// The message for a model that finds something everywhere.
+pub(super) fn too_many() -> String {
+    format!("there are more than {DETECTIONS_MAX} detections in one picture")
+}
+
+/// Intersection over union: 0 apart, 1 equal.
+pub(super) fn iou(a: &RectPx, b: &RectPx) -> f64 {
+    let width = (a.x + a.width).min(b.x + b.width) - a.x.max(b.x);
+    let height = (a.y + a.height).min(b.y + b.height) - a.y.max(b.y);
+    let both = width.max(0.0) * height.max(0.0);
+    let either = a.width * a.height + b.width * b.height - both;
+    if either > 0.0 { both / either } else { 0.0 }
+}
+
+impl BoxRules {
+    /// The part of a box that lies on the input.
+    fn clip(&self, x1: f64, y1: f64, x2: f64, y2: f64) -> Result<RectPx, String> {
+        let (left, top) = (x1.max(0.0), y1.max(0.0));
+        let (right, bottom) = (x2.min(self.width_px), y2.min(self.height_px));
+        if left < right && top < bottom {
+            Ok(RectPx {
+                x: left,
+                y: top,
+                width: right - left,
+                height: bottom - top,
+            })
+        } else {
+            Err(format!(
+                "the box ({x1}, {y1}) to ({x2}, {y2}) has no area on the input of {} x {} px",
+                self.width_px, self.height_px
+            ))
+        }
+    }
+}
+
+/// A whole number below `n_labels`.
+fn index(class: f32, n_labels: usize) -> Result<usize, String> {
+    (0..n_labels)
+        .find(|index| (*index as f32 - class).abs() < 1e-3)
+        .ok_or_else(|| format!("class {class} is none of the {n_labels} labels"))
+}

@@ -1,0 +1,343 @@
+//! `manifest.toml` of a model package as it is written, and what it means once checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::domain::{Class, Name};
+use crate::vision::{InputSpec, Interpolation, Resize};
+
+use super::layout::{Layout, LayoutFile, Task, ThresholdsFile, check_layout};
+
+/// The manifest's form that this program reads.
+pub(super) const SCHEMA: i64 = 1;
+/// Most labels of a package.
+pub(super) const LABELS_MAX: usize = 256;
+/// Most golden vectors of a package.
+pub(super) const GOLDEN_MAX: usize = 32;
+/// Largest input side.
+pub(super) const INPUT_SIDE_MAX_PX: u32 = 4096;
+
+/// The manifest as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManifestFile {
+    schema: i64,
+    name: String,
+    version: String,
+    task: Task,
+    description: String,
+    onnx: String,
+    onnx_sha256: String,
+    trained_on: String,
+    input: InputFile,
+    output: OutputFile,
+    thresholds: ThresholdsFile,
+    #[serde(default)]
+    good_label: Option<String>,
+    #[serde(default)]
+    labels: Vec<LabelFile>,
+    #[serde(default)]
+    golden: Vec<GoldenFile>,
+    #[serde(default)]
+    metrics: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputFile {
+    name: String,
+    width_px: u32,
+    height_px: u32,
+    channels: u32,
+    reverse_input_channels: bool,
+    mean_values: Vec<f32>,
+    scale_values: Vec<f32>,
+    resize_type: ResizeFile,
+    interpolation: InterpolationFile,
+    pad_value: u8,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ResizeFile {
+    Standard,
+    FitToWindowLetterbox,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum InterpolationFile {
+    Area,
+    Linear,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputFile {
+    name: String,
+    layout: LayoutFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelFile {
+    name: String,
+    code: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenFile {
+    image: String,
+    image_sha256: String,
+    outputs: String,
+    outputs_sha256: String,
+    tolerance: f32,
+}
+
+/// One golden vector: an input picture and what the exporter's model made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Golden {
+    pub(super) image: String,
+    pub(super) image_sha256: String,
+    pub(super) outputs: String,
+    pub(super) outputs_sha256: String,
+    pub(super) tolerance: f32,
+}
+
+/// A manifest that has been checked: holding one means that its numbers fit together.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The package's name, for example `stamping-surface`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What kind of answer it gives.
+    pub task: Task,
+    /// What it finds, in a sentence.
+    pub description: String,
+    /// What it was trained on.
+    pub trained_on: String,
+    /// SHA-256 of the ONNX file, lower-case hexadecimal.
+    pub onnx_sha256: String,
+    /// The name of the graph's input.
+    pub input_name: String,
+    /// Size, channels and normalisation of the input.
+    pub input: InputSpec,
+    /// The name of the graph's output.
+    pub output_name: String,
+    /// How the output is read, with the thresholds that belong to it.
+    pub layout: Layout,
+    /// The labels in the order of the output's channels.
+    pub labels: Vec<Class>,
+    /// What was measured on the package's test set, by name.
+    pub metrics: BTreeMap<String, f64>,
+    pub(super) onnx: String,
+    pub(super) golden: Vec<Golden>,
+}
+
+/// Notes what is wrong, so that all mistakes are told at once.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(pub(super) Vec<String>);
+
+impl Mistakes {
+    pub(super) fn note(&mut self, mistake: impl fmt::Display) {
+        self.0.push(mistake.to_string());
+    }
+
+    /// Notes a number outside `0..=1`; NaN is outside.
+    pub(super) fn share(&mut self, key: &str, value: f32) {
+        if !(0.0..=1.0).contains(&value) {
+            self.note(format_args!(
+                "`{key} = {value}` is out of range; write 0 to 1"
+            ));
+        }
+    }
+
+    fn name(&mut self, key: &str, value: &str) {
+        if let Err(error) = Name::new(value) {
+            self.note(format_args!("`{key}`: {error}"));
+        }
+    }
+
+    fn sha256(&mut self, key: &str, value: &str) {
+        let hexadecimal = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        if value.len() != 64 || !value.bytes().all(hexadecimal) {
+            self.note(format_args!(
+                "`{key} = \"{}\"` is no SHA-256; write 64 lower-case hexadecimal digits",
+                value.escape_debug()
+            ));
+        }
+    }
+}
+
+impl ManifestFile {
+    /// Checks the numbers and their fit; all mistakes are told at once.
+    pub(super) fn check(self) -> Result<Manifest, Vec<String>> {
+        let mut mistakes = Mistakes::default();
+        if self.schema != SCHEMA {
+            mistakes.note(format_args!(
+                "`schema = {}` is unknown; this program reads {SCHEMA}",
+                self.schema
+            ));
+        }
+        mistakes.name("name", &self.name);
+        mistakes.name("version", &self.version);
+        mistakes.sha256("onnx_sha256", &self.onnx_sha256);
+        mistakes.name("input.name", &self.input.name);
+        mistakes.name("output.name", &self.output.name);
+        for (name, value) in &self.metrics {
+            if !value.is_finite() {
+                mistakes.note(format_args!(
+                    "`metrics.{name} = {value}` is no finite number"
+                ));
+            }
+        }
+        let input = check_input(&self.input, &mut mistakes);
+        let labels = check_labels(&self.labels, &mut mistakes);
+        let golden = check_golden(self.golden, &mut mistakes);
+        let layout = check_layout(
+            self.task,
+            self.output.layout,
+            &self.thresholds,
+            (&labels, self.good_label.as_deref()),
+            &mut mistakes,
+        );
+        match layout {
+            Some(layout) if mistakes.0.is_empty() => Ok(Manifest {
+                name: self.name,
+                version: self.version,
+                task: self.task,
+                description: self.description,
+                trained_on: self.trained_on,
+                onnx_sha256: self.onnx_sha256,
+                input_name: self.input.name,
+                input,
+                output_name: self.output.name,
+                layout,
+                labels,
+                metrics: self.metrics,
+                onnx: self.onnx,
+                golden,
+            }),
+            Some(_) | None => Err(mistakes.0),
+        }
+    }
+}
+
+fn check_input(file: &InputFile, mistakes: &mut Mistakes) -> InputSpec {
+    for (key, value) in [("width_px", file.width_px), ("height_px", file.height_px)] {
+        if !(1..=INPUT_SIDE_MAX_PX).contains(&value) {
+            mistakes.note(format_args!(
+                "`input.{key} = {value}` is out of range; write 1 to {INPUT_SIDE_MAX_PX}"
+            ));
+        }
+    }
+    if file.channels != 1 && file.channels != 3 {
+        mistakes.note(format_args!(
+            "`input.channels = {}` is out of range; write 1 (grey) or 3 (colour)",
+            file.channels
+        ));
+    }
+    for (key, values) in [
+        ("mean_values", &file.mean_values),
+        ("scale_values", &file.scale_values),
+    ] {
+        if values.len() as u64 != u64::from(file.channels) {
+            mistakes.note(format_args!(
+                "`input.{key}` has {} numbers for {} channels; write one for each channel",
+                values.len(),
+                file.channels
+            ));
+        }
+        for (index, value) in values.iter().enumerate().filter(|(_, v)| !v.is_finite()) {
+            mistakes.note(format_args!(
+                "`input.{key}[{index}] = {value}` is no finite number"
+            ));
+        }
+    }
+    for (index, value) in file.scale_values.iter().enumerate() {
+        // A subnormal scale would make the input infinite as zero does.
+        if value.is_finite() && !value.is_normal() {
+            mistakes.note(format_args!(
+                "`input.scale_values[{index}] = {value}` divides by zero; write the spread of the \
+                 channel's grey values, or 1"
+            ));
+        }
+    }
+    InputSpec {
+        width_px: file.width_px,
+        height_px: file.height_px,
+        channels: file.channels,
+        reverse_input_channels: file.reverse_input_channels,
+        mean_values: file.mean_values.clone(),
+        scale_values: file.scale_values.clone(),
+        resize: match file.resize_type {
+            ResizeFile::Standard => Resize::Standard,
+            ResizeFile::FitToWindowLetterbox => Resize::FitToWindowLetterbox,
+        },
+        interpolation: match file.interpolation {
+            InterpolationFile::Area => Interpolation::Area,
+            InterpolationFile::Linear => Interpolation::Linear,
+        },
+        pad_value: file.pad_value,
+    }
+}
+
+fn check_labels(files: &[LabelFile], mistakes: &mut Mistakes) -> Vec<Class> {
+    if files.is_empty() || files.len() > LABELS_MAX {
+        mistakes.note(format_args!(
+            "there are {} `[[labels]]`; write 1 to {LABELS_MAX}",
+            files.len()
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, label) in files.iter().enumerate() {
+        mistakes.name(&format!("labels[{index}].name"), &label.name);
+        if !label.code.is_empty() {
+            mistakes.name(&format!("labels[{index}].code"), &label.code);
+        }
+        if !seen.insert(label.name.as_str()) {
+            mistakes.note(format_args!(
+                "`labels[{index}].name = \"{}\"` is there twice; give each class one label",
+                label.name.escape_debug()
+            ));
+        }
+    }
+    let class = |label: &LabelFile| Class {
+        name: Arc::from(label.name.as_str()),
+        code: Arc::from(label.code.as_str()),
+    };
+    files.iter().map(class).collect()
+}
+
+fn check_golden(files: Vec<GoldenFile>, mistakes: &mut Mistakes) -> Vec<Golden> {
+    if files.is_empty() || files.len() > GOLDEN_MAX {
+        mistakes.note(format_args!(
+            "there are {} `[[golden]]` vectors; a package proves itself with 1 to {GOLDEN_MAX}",
+            files.len()
+        ));
+    }
+    for (index, golden) in files.iter().enumerate() {
+        mistakes.share(&format!("golden[{index}].tolerance"), golden.tolerance);
+        mistakes.sha256(
+            &format!("golden[{index}].image_sha256"),
+            &golden.image_sha256,
+        );
+        mistakes.sha256(
+            &format!("golden[{index}].outputs_sha256"),
+            &golden.outputs_sha256,
+        );
+    }
+    let golden = |file: GoldenFile| Golden {
+        image: file.image,
+        image_sha256: file.image_sha256,
+        outputs: file.outputs,
+        outputs_sha256: file.outputs_sha256,
+        tolerance: file.tolerance,
+    };
+    files.into_iter().map(golden).collect()
+}
