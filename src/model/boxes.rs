@@ -25,7 +25,7 @@ pub(super) struct BoxRules {
 
 /// Reads `[n, 6]`: x1, y1, x2, y2, score, class. Rows of score 0 are padding.
 pub(super) fn boxes_scores_classes(
-    rows: ArrayView2<'_, f32>,
+    rows: &ArrayView2<'_, f32>,
     rules: &BoxRules,
 ) -> Result<Vec<Candidate>, String> {
     let mut found = Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn boxes_scores_classes(
 /// Reads `[4 + labels, n]`: centre x, centre y, width, height, a score for each label; suppresses
 /// doubles of one class that overlap more than `iou_threshold`.
 pub(super) fn yolo(
-    columns: ArrayView2<'_, f32>,
+    columns: &ArrayView2<'_, f32>,
     rules: &BoxRules,
     iou_threshold: f32,
 ) -> Result<Vec<Candidate>, String> {

@@ -9,7 +9,6 @@ use super::boxes::{self, BoxRules, Candidate, too_many};
 use super::error::ModelError;
 use super::layout::Layout;
 use super::manifest::Manifest;
-use super::outline::around_cells;
 
 /// Most detections of one picture; more is an error of the model or the picture.
 pub const DETECTIONS_MAX: usize = 1000;
@@ -27,7 +26,7 @@ impl RawOutput {
     /// [`ModelError::Output`] if any is NaN or infinite; the part is `Indeterminate(Model)`.
     pub fn new(model: &str, values: ArrayD<f32>) -> Result<Self, ModelError> {
         let finite = match values.as_slice() {
-            Some(values) => all(values, |value| value.is_finite()),
+            Some(values) => all(values, f32::is_finite),
             None => values.iter().all(|value| value.is_finite()),
         };
         if finite {
@@ -63,7 +62,7 @@ pub(super) fn checked_score(value: f32) -> Result<f32, String> {
     }
 }
 
-fn check_probabilities(values: ArrayViewD<'_, f32>) -> Result<(), String> {
+fn check_probabilities(values: &ArrayViewD<'_, f32>) -> Result<(), String> {
     let good = |value: f32| (-ROUNDING..=1.0 + ROUNDING).contains(&value);
     let all_good = match values.as_slice() {
         Some(values) => all(values, good),
@@ -127,7 +126,7 @@ pub(super) fn decode(
             confidence_threshold,
             good,
             logits,
-        } => class_scores(manifest, view, (confidence_threshold, good, logits))?,
+        } => class_scores(manifest, &view, (confidence_threshold, good, logits))?,
         Layout::BoxesScoresClasses { .. } | Layout::Yolo { .. } => detect(manifest, view)?,
     };
     if found.len() > DETECTIONS_MAX {
@@ -190,14 +189,14 @@ impl Found {
     }
 }
 
-/// How cells of a map lie on the input.
+/// How the cells of a map lie on the input.
 struct Cells {
     width_px: f64,
     height_px: f64,
 }
 
 impl Cells {
-    fn of(manifest: &Manifest, map: ArrayView2<'_, f32>) -> Self {
+    fn of(manifest: &Manifest, map: &ArrayView2<'_, f32>) -> Self {
         let (rows, columns) = map.dim();
         Self {
             width_px: f64::from(manifest.input.width_px) / columns as f64,
@@ -205,16 +204,20 @@ impl Cells {
         }
     }
 
-    fn outline(&self, contour: &[PointPx]) -> Result<Vec<PointPx>, String> {
-        let mut outline = around_cells(contour).ok_or("a region has no outline")?;
-        for point in &mut outline {
-            point.x = (point.x + 0.5) * self.width_px - 0.5;
-            point.y = (point.y + 0.5) * self.height_px - 0.5;
-        }
-        Ok(outline)
+    /// An outline along the cells' edges; both grids have (0, 0) in the centre of their first square.
+    fn on_input(&self, outline: &[PointPx]) -> Vec<PointPx> {
+        let point = |point: &PointPx| PointPx {
+            x: (point.x + 0.5) * self.width_px - 0.5,
+            y: (point.y + 0.5) * self.height_px - 0.5,
+        };
+        outline.iter().map(point).collect()
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a view is a borrow, and `regions` takes it so"
+)]
 fn find_regions(
     map: ArrayView2<'_, f32>,
     threshold: f32,
@@ -225,7 +228,7 @@ fn find_regions(
 }
 
 fn maps(view: ArrayViewD<'_, f32>) -> Result<ndarray::ArrayView4<'_, f32>, String> {
-    check_probabilities(view.clone())?;
+    check_probabilities(&view)?;
     view.into_dimensionality::<Ix4>()
         .map_err(|error| error.to_string())
 }
@@ -244,13 +247,13 @@ fn class_maps(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Foun
     let mut found = Vec::new();
     // Channel 0 is good.
     for (class, map) in classes.axis_iter(Axis(0)).skip(1).enumerate() {
-        let cells = Cells::of(manifest, map);
+        let cells = Cells::of(manifest, &map);
         for region in find_regions(map, pixel_threshold, area_min_cells)? {
             if region.mean >= confidence_threshold {
                 found.push(Found {
                     class,
                     score: region.mean,
-                    outline: cells.outline(&region.outline)?,
+                    outline: cells.on_input(&region.outline),
                     has_mask: true,
                 });
             }
@@ -270,13 +273,13 @@ fn anomaly_map(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Fou
     };
     let maps = maps(view)?;
     let map = maps.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
-    let cells = Cells::of(manifest, map);
+    let cells = Cells::of(manifest, &map);
     let mut found = Vec::new();
     for region in find_regions(map, pixel_threshold, area_min_cells)? {
         found.push(Found {
             class: 0,
             score: region.max,
-            outline: cells.outline(&region.outline)?,
+            outline: cells.on_input(&region.outline),
             has_mask: true,
         });
     }
@@ -289,13 +292,16 @@ fn anomaly_map(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Fou
         && value >= image_threshold
         && !found.iter().any(|found| found.score >= image_threshold)
     {
+        let cell = RectPx {
+            x: column as f64 - 0.5,
+            y: row as f64 - 0.5,
+            width: 1.0,
+            height: 1.0,
+        };
         found.push(Found {
             class: 0,
             score: value,
-            outline: cells.outline(&[PointPx {
-                x: column as f64,
-                y: row as f64,
-            }])?,
+            outline: cells.on_input(&cell.corners()),
             has_mask: true,
         });
     }
@@ -304,13 +310,13 @@ fn anomaly_map(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Fou
 
 fn class_scores(
     manifest: &Manifest,
-    view: ArrayViewD<'_, f32>,
+    view: &ArrayViewD<'_, f32>,
     (confidence_threshold, good, logits): (f32, usize, bool),
 ) -> Result<Vec<Found>, String> {
     let scores: Vec<f32> = if logits {
         softmax(view.iter().copied())
     } else {
-        check_probabilities(view.clone())?;
+        check_probabilities(view)?;
         view.iter().copied().collect()
     };
     let whole = RectPx {
@@ -365,11 +371,11 @@ fn detect(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Found>, 
     let found = match manifest.layout {
         Layout::BoxesScoresClasses {
             confidence_threshold,
-        } => boxes::boxes_scores_classes(rows, &rules(confidence_threshold))?,
+        } => boxes::boxes_scores_classes(&rows, &rules(confidence_threshold))?,
         Layout::Yolo {
             confidence_threshold,
             iou_threshold,
-        } => boxes::yolo(rows, &rules(confidence_threshold), iou_threshold)?,
+        } => boxes::yolo(&rows, &rules(confidence_threshold), iou_threshold)?,
         Layout::ClassMaps { .. } | Layout::ClassScores { .. } | Layout::AnomalyMap { .. } => {
             return Err("this is no list of boxes".to_owned());
         }

@@ -13,7 +13,6 @@ mod external_data;
 mod golden;
 mod layout;
 mod manifest;
-mod outline;
 mod package;
 mod provider;
 mod runtime;

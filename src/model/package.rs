@@ -186,7 +186,7 @@ fn read_sealed(root: &Path, manifest: &Manifest) -> Result<Sealed, Vec<String>> 
                 mistakes.note(format_args!(
                     "`{key} = \"{}\"`: {mistake}",
                     file.escape_debug()
-                ))
+                ));
             })
             .unwrap_or_default()
     };

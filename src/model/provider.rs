@@ -26,9 +26,9 @@ pub enum Provider {
     Cann,
     /// Apple Core ML.
     CoreMl,
-    /// AMD ROCm.
+    /// AMD `ROCm`.
     Rocm,
-    /// AMD MIGraphX.
+    /// AMD `MIGraphX`.
     MiGraphX,
     /// XNNPACK on ARM processors.
     Xnnpack,
@@ -169,7 +169,7 @@ pub(super) fn session(
     options: SessionOptions,
     onnx: &[u8],
 ) -> ort::Result<Session> {
-    Ok(builder(runtime, options)?.commit_from_memory(onnx)?)
+    builder(runtime, options)?.commit_from_memory(onnx)
 }
 
 fn builder(runtime: &Runtime, options: SessionOptions) -> ort::Result<SessionBuilder> {

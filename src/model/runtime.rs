@@ -140,8 +140,13 @@ fn find(library: Option<&Path>) -> Result<Runtime, RuntimeError> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         return named(Path::new(&path), "`ORT_DYLIB_PATH`");
     }
+    search(places())
+}
+
+/// The first of `places` whose library loads.
+fn search(places: Vec<PathBuf>) -> Result<Runtime, RuntimeError> {
     let mut looked = Vec::new();
-    for path in places() {
+    for path in places {
         if !path.is_file() {
             looked.push(format!("`{}`: not there", path.display()));
             continue;
@@ -227,4 +232,36 @@ fn places() -> Vec<PathBuf> {
         }
     }
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_without_success_tells_every_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let garbage = folder.path().join("garbage.so");
+        std::fs::write(&garbage, "no library").unwrap();
+        let error = search(vec![folder.path().join("absent.so"), garbage.clone()]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("absent.so`: not there"), "{text}");
+        assert!(text.contains("garbage.so`: failed to load from"), "{text}");
+        assert!(text.contains("`make setup` fetches it"), "{text}");
+        let error = named(&garbage, "`onnxruntime.library`").unwrap_err();
+        assert!(
+            error.to_string().contains("`onnxruntime.library` names"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_search_starts_beside_the_executable_and_climbs_to_the_setup() {
+        let places = places();
+        let executable = std::env::current_exe().unwrap();
+        assert_eq!(places[0], executable.parent().unwrap().join(LIBRARY));
+        assert!(places.contains(&Path::new("/usr/lib/taktgate").join(LIBRARY)));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(SETUP);
+        assert!(places.contains(&root.join(LIBRARY)), "{places:?}");
+    }
 }
