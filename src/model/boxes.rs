@@ -157,3 +157,111 @@ fn index(class: f32, n_labels: usize) -> Result<usize, String> {
         .find(|index| (*index as f32 - class).abs() < 1e-3)
         .ok_or_else(|| format!("class {class} is none of the {n_labels} labels"))
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: BoxRules = BoxRules {
+        confidence_threshold: 0.5,
+        n_labels: 2,
+        width_px: 100.0,
+        height_px: 50.0,
+    };
+
+    fn read(row: [f32; 6]) -> Result<Vec<Candidate>, String> {
+        let rows = Array2::from_shape_vec((1, 6), row.to_vec()).unwrap();
+        boxes_scores_classes(&rows.view(), &RULES)
+    }
+
+    #[test]
+    fn a_box_is_kept_left_out_or_an_error() {
+        let kept = read([-5.0, 10.0, 30.0, 60.0, 0.5, 1.0]).unwrap();
+        let region = kept[0].region;
+        assert_eq!(
+            (region.x, region.y, region.width, region.height),
+            (0.0, 10.0, 30.0, 40.0)
+        );
+        for left_out in [
+            [0.0, 0.0, 9.0, 9.0, 0.49, 1.0],
+            // Padding.
+            [0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+        ] {
+            assert_eq!(read(left_out), Ok(vec![]), "{left_out:?}");
+        }
+        for (wrong, why) in [
+            ([0.0, 0.0, 9.0, 9.0, 0.1, 2.0], "class 2 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 0.9, 0.5], "class 0.5 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 0.9, -1.0], "class -1 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 1.01, 1.0], "outside 0 to 1"),
+            ([0.0, 0.0, 9.0, 9.0, -0.01, 1.0], "outside 0 to 1"),
+            ([9.0, 0.0, 9.0, 9.0, 0.9, 1.0], "has no area"),
+            ([9.0, 9.0, 0.0, 0.0, 0.9, 1.0], "has no area"),
+            ([200.0, 0.0, 300.0, 9.0, 0.9, 1.0], "has no area"),
+        ] {
+            assert!(read(wrong).unwrap_err().contains(why), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn yolo_takes_the_best_class_of_each_column() {
+        let columns = array![[50.0], [25.0], [20.0], [10.0], [0.6], [0.7]];
+        let found = yolo(&columns.view(), &RULES, 0.5).unwrap();
+        assert_eq!((found.len(), found[0].class), (1, 1));
+        assert_eq!((found[0].region.x, found[0].region.y), (40.0, 20.0));
+    }
+
+    fn candidate(class: usize, score: f32, x: f64) -> Candidate {
+        let region = RectPx {
+            x,
+            y: 0.0,
+            width: 10.0,
+            height: 10.0,
+        };
+        Candidate {
+            class,
+            score,
+            region,
+        }
+    }
+
+    #[test]
+    fn detections_everywhere_are_an_error() {
+        let apart = |n: u32| {
+            (0..n)
+                .map(|i| candidate(0, 0.9, 20.0 * f64::from(i)))
+                .collect()
+        };
+        assert_eq!(suppress(apart(1000), 0.5).unwrap().len(), 1000);
+        assert!(
+            suppress(apart(1001), 0.5)
+                .unwrap_err()
+                .contains("more than 1000")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_suppressed_has_a_stronger_neighbour_that_is_kept(
+            boxes in prop::collection::vec((0..2_usize, 0.0..=1.0_f32, 0.0..60.0_f64), 0..40)
+        ) {
+            let all: Vec<_> = boxes.into_iter().map(|(c, s, x)| candidate(c, s, x)).collect();
+            let kept = suppress(all.clone(), 0.4).unwrap();
+            let doubles = |a: &Candidate, b: &Candidate| {
+                a.class == b.class && iou(&a.region, &b.region) > f64::from(0.4_f32)
+            };
+            for (index, one) in kept.iter().enumerate() {
+                prop_assert!(kept.iter().skip(index + 1).all(|other| !doubles(one, other)));
+            }
+            for one in &all {
+                let has = kept.iter().any(|other| {
+                    other == one || (doubles(one, other) && other.score >= one.score)
+                });
+                prop_assert!(has, "{one:?}");
+            }
+        }
+    }
+}

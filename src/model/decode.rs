@@ -6,7 +6,7 @@ use crate::domain::{Detection, PointPx, RectPx, Score};
 use crate::vision::{Region, regions};
 
 use super::boxes::{self, BoxRules, Candidate, too_many};
-use super::error::ModelError;
+use super::error::{ModelError, with_causes};
 use super::layout::Layout;
 use super::manifest::Manifest;
 
@@ -224,7 +224,7 @@ fn find_regions(
     area_min_cells: u32,
 ) -> Result<Vec<Region>, String> {
     regions(map, threshold, area_min_cells)
-        .map_err(|error| format!("its regions cannot be found: {error}"))
+        .map_err(|error| format!("its regions cannot be found: {}", with_causes(&error)))
 }
 
 fn maps(view: ArrayViewD<'_, f32>) -> Result<ndarray::ArrayView4<'_, f32>, String> {

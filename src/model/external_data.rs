@@ -115,6 +115,13 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_walked_without_a_panic(bytes: Vec<u8>) {
+            proptest::prop_assert!(refuse(&bytes).map_or_else(|text| !text.is_empty(), |()| true));
+        }
+    }
+
     fn field(number: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
         [&[number << 3 | 2, length], payload].concat()

@@ -8,7 +8,7 @@ use crate::vision::{DecodeLimits, decode, normalise_only};
 
 use super::boxes::iou;
 use super::decode::{self, RawOutput};
-use super::error::ModelError;
+use super::error::{ModelError, with_causes};
 use super::manifest::Manifest;
 use super::package::GoldenBytes;
 
@@ -17,6 +17,8 @@ use super::package::GoldenBytes;
 const IOU_MIN: f64 = 0.75;
 /// How far the scores of the same detection may differ, in tolerances, for the same reason.
 const SCORE_TOLERANCES_MAX: f32 = 20.0;
+/// How far they may differ at most: the tolerance of boxes is one of pixels.
+const SCORE_DIFFERENCE_MAX: f32 = 0.05;
 
 /// A golden vector, ready to be compared.
 pub(super) struct GoldenVector {
@@ -64,7 +66,8 @@ impl GoldenVector {
         let same_place = |point: PointPx| point;
         let expected = decode::decode(manifest, &self.expected, &same_place).map_err(output)?;
         let found = decode::decode(manifest, found, &same_place).map_err(output)?;
-        let score_difference_max = self.tolerance * SCORE_TOLERANCES_MAX;
+        let score_difference_max =
+            (self.tolerance * SCORE_TOLERANCES_MAX).min(SCORE_DIFFERENCE_MAX);
         if same_detections(&expected, &found, score_difference_max) {
             return Ok(largest);
         }
@@ -106,7 +109,7 @@ fn read(
     bytes: GoldenBytes,
 ) -> Result<GoldenVector, String> {
     let picture = decode(&bytes.image, DecodeLimits::default())
-        .map_err(|error| format!("the picture cannot be decoded: {error}"))?;
+        .map_err(|error| format!("the picture cannot be decoded: {}", with_causes(&error)))?;
     let size = (picture.size.width_px, picture.size.height_px);
     let input = &manifest.input;
     if size != (input.width_px, input.height_px) {
@@ -116,8 +119,12 @@ fn read(
         ));
     }
     let mut tensor = vec![0.0; tensor_length];
-    normalise_only(&picture, input, &mut tensor)
-        .map_err(|error| format!("the picture does not fit the input: {error}"))?;
+    normalise_only(&picture, input, &mut tensor).map_err(|error| {
+        format!(
+            "the picture does not fit the input: {}",
+            with_causes(&error)
+        )
+    })?;
     let expected = read_outputs(&manifest.output_name, &bytes.outputs)?;
     decode::check_shape(manifest, expected.shape())?;
     let expected = RawOutput::new(model, expected).map_err(|error| error.to_string())?;
@@ -134,8 +141,12 @@ fn read(
     reason = "safetensors has twenty types and may get more"
 )]
 fn read_outputs(output_name: &str, bytes: &[u8]) -> Result<ArrayD<f32>, String> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| format!("the outputs are no safetensors file: {error}"))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
+        format!(
+            "the outputs are no safetensors file: {}",
+            with_causes(&error)
+        )
+    })?;
     if file.names() != [output_name] {
         return Err(format!(
             "the outputs file has the tensors {:?} and the model has one output `{output_name}`",

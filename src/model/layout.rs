@@ -69,6 +69,14 @@ impl LayoutFile {
         }
     }
 
+    /// The largest tolerance of a golden vector: of probabilities, or of pixels and logits.
+    pub(super) fn tolerance_max(self) -> f32 {
+        match self {
+            Self::ClassMaps | Self::ClassScores | Self::AnomalyMap => 0.05,
+            Self::Logits | Self::BoxesScoresClasses | Self::Yolo => 1.0,
+        }
+    }
+
     /// The thresholds that the layout needs; any other is a mistake.
     fn thresholds(self) -> &'static [&'static str] {
         match self {

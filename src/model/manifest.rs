@@ -206,6 +206,7 @@ impl ManifestFile {
             (&labels, self.good_label.as_deref()),
             &mut mistakes,
         );
+        check_tolerances(self.output.layout, &golden, &mut mistakes);
         match layout {
             Some(layout) if mistakes.0.is_empty() => Ok(Manifest {
                 name: self.name,
@@ -314,6 +315,18 @@ fn check_labels(files: &[LabelFile], mistakes: &mut Mistakes) -> Vec<Class> {
     files.iter().map(class).collect()
 }
 
+fn check_tolerances(layout: LayoutFile, golden: &[Golden], mistakes: &mut Mistakes) {
+    let max = layout.tolerance_max();
+    for (index, golden) in golden.iter().enumerate() {
+        if !(0.0..=max).contains(&golden.tolerance) {
+            mistakes.note(format_args!(
+                "`golden[{index}].tolerance = {}` is out of range; write 0 to {max}: more proves nothing",
+                golden.tolerance
+            ));
+        }
+    }
+}
+
 fn check_golden(files: Vec<GoldenFile>, mistakes: &mut Mistakes) -> Vec<Golden> {
     if files.is_empty() || files.len() > GOLDEN_MAX {
         mistakes.note(format_args!(
@@ -322,7 +335,6 @@ fn check_golden(files: Vec<GoldenFile>, mistakes: &mut Mistakes) -> Vec<Golden> 
         ));
     }
     for (index, golden) in files.iter().enumerate() {
-        mistakes.share(&format!("golden[{index}].tolerance"), golden.tolerance);
         mistakes.sha256(
             &format!("golden[{index}].image_sha256"),
             &golden.image_sha256,
