@@ -86,9 +86,11 @@ mod tests {
     #[test]
     fn a_full_station_gets_its_news_later_and_in_order() {
         let (sink, station) = sync_channel(1);
-        let id = |news| match news {
-            News::Delivered { outbox_id } => Some(outbox_id),
-            _ => None,
+        let id = |news| {
+            let News::Delivered { outbox_id } = news else {
+                return None;
+            };
+            Some(outbox_id)
         };
         let mut above = Above::new(id, move |id| sink.try_send(id).is_ok());
         for outbox_id in 0..3 {
