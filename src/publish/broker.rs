@@ -211,8 +211,10 @@ fn config(settings: &BrokerSettings, port: u16) -> String {
         "log_type error".to_owned(),
         "log_type warning".to_owned(),
         "log_type notice".to_owned(),
+        // Says when it runs.
+        "log_type information".to_owned(),
         // Nothing that a station sends is larger; a larger trigger is to reach it and be refused.
-        "message_size_limit 4194304".to_owned(),
+        "max_packet_size 4194304".to_owned(),
         "max_inflight_messages 100".to_owned(),
         // Our own user: a change of user would lose our folder and the signal at our death.
         "user root".to_owned(),

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use crate::domain::Sequence;
 
 use super::connection::Connection;
+use super::news::{Above, News};
 use super::payload::{AckPayload, TriggerPayload, chain, to_json};
 use super::plc::PlcBlock;
 use super::post::{Delivery, Message, Post};
 use super::publisher::{PublishError, SendError, not_taken};
-use super::session::{Above, Farewell, News, POSTS_MAX, Plan, Session};
+use super::session::{Farewell, POSTS_MAX, Plan, Session};
 use super::status::{EventPayload, HealthPayload, RecordEnvelope, StatePayload};
 use super::topics::Topics;
 use super::verdict::VerdictPayload;
@@ -102,10 +103,7 @@ impl Controller {
         };
         let readers = topics.clone();
         let translate = move |news| translate(news, &readers);
-        let above = Above {
-            translate: Box::new(translate),
-            sink: Box::new(sink),
-        };
+        let above = Above::new(translate, sink);
         let session = Session::start("controller", plan, above)?;
         Ok(Self { session, topics })
     }

@@ -31,6 +31,10 @@ pub(super) enum LinkError {
         "another client introduced itself to {broker} as `{client_id}`; give each its own `client_id`"
     )]
     TakenOver { broker: String, client_id: String },
+    #[error(
+        "the broker at {broker} closed the connection; did it stop, or does a second client use the `client_id = \"{client_id}\"`?"
+    )]
+    Closed { broker: String, client_id: String },
     #[error("the connection to {broker} is lost: {what}")]
     Lost { broker: String, what: String },
     #[error(
@@ -120,6 +124,10 @@ pub(super) fn explain_v5(
             broker,
             client_id: connection.client_id.clone(),
         },
+        ConnectionError::MqttState(StateError::ConnectionAborted) => LinkError::Closed {
+            broker,
+            client_id: connection.client_id.clone(),
+        },
         other => LinkError::Lost {
             broker,
             what: other.to_string(),
@@ -132,7 +140,7 @@ pub(super) fn explain_v5(
     reason = "whatever else goes wrong, the link is lost"
 )]
 pub(super) fn explain_v311(error: rumqttc::ConnectionError, connection: &Connection) -> LinkError {
-    use rumqttc::ConnectionError;
+    use rumqttc::{ConnectionError, StateError};
     let broker = broker(connection);
     match error {
         ConnectionError::Io(error) => io_error(error, connection),
@@ -150,6 +158,10 @@ pub(super) fn explain_v311(error: rumqttc::ConnectionError, connection: &Connect
                 hint,
             }
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => LinkError::Closed {
+            broker,
+            client_id: connection.client_id.clone(),
+        },
         other => LinkError::Lost {
             broker,
             what: other.to_string(),
@@ -161,6 +173,7 @@ pub(super) fn explain_v311(error: rumqttc::ConnectionError, connection: &Connect
 pub(super) fn before_welcome(error: LinkError, connection: &Connection) -> LinkError {
     match error {
         LinkError::Lost { what, .. } => no_mqtt(connection, what),
+        LinkError::Closed { .. } => no_mqtt(connection, "the other end hung up".to_owned()),
         other @ (LinkError::Settings { .. }
         | LinkError::Unreachable { .. }
         | LinkError::Refused { .. }

@@ -2,12 +2,14 @@
 //!
 //! `docs/wire.md` is the contract for whoever programs the line. The only room that names rumqttc.
 
+mod backoff;
 mod broker;
 mod connection;
 mod controller;
 mod link;
 mod link_error;
 mod mosquitto;
+mod news;
 mod payload;
 mod plc;
 mod post;

@@ -13,8 +13,12 @@ use tracing::{debug, info, warn};
 
 use super::broker::BrokerError;
 
-/// So long a broker may take until it listens, and until it has ended.
+/// So long a broker may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A broker that has just started misses its signal: it is asked again, and in the end killed.
+const TERM_AGAIN: Duration = Duration::from_millis(500);
+const TERM_TRIES: usize = 10;
 
 /// Lines of the broker's log that an error shows.
 const LAST_WORDS: usize = 5;
@@ -71,6 +75,16 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Asks it to end, so that it writes its database first; it is not reaped yet, so the id is its
+    /// own.
+    fn terminate(&self) -> bool {
+        Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+
     pub(super) fn last_words(&self) -> String {
         let words = self
             .last_words
@@ -112,26 +126,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.has_ended() {
-            // TERM, so that it writes its database; the child is not reaped yet, so the id is its own.
-            let pid = self.child.id().to_string();
-            let told = Command::new("kill")
-                .args(["-TERM", &pid])
-                .stderr(Stdio::null())
-                .status();
-            let is_told = told.is_ok_and(|status| status.success());
-            if !(is_told
-                && matches!(
-                    self.is_up.recv_timeout(PATIENCE),
-                    Err(RecvTimeoutError::Disconnected)
-                ))
-                && let Err(error) = self.child.kill()
-            {
-                warn!(%error, pid, "mosquitto does not end");
+        for _ in 0..TERM_TRIES {
+            if self.has_ended() || !self.terminate() {
+                break;
+            }
+            if let Err(RecvTimeoutError::Disconnected) = self.is_up.recv_timeout(TERM_AGAIN) {
+                break;
             }
         }
-        if let Err(error) = self.child.wait() {
-            warn!(%error, "mosquitto's end cannot be awaited");
+        // What has ended already takes this as done.
+        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
+            warn!(%error, pid = self.child.id(), "mosquitto does not end");
         }
     }
 }

@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn the_contract_shows_this_block_and_every_reason() {
+        let contract = include_str!("../../docs/wire.md");
+        let hex = SAMPLE.encode().map(|byte| format!("{byte:02x}")).join(" ");
+        assert!(contract.contains(&hex));
+        for reason in Reason::ALL {
+            let row = format!("| {} | `{}` |", reason.wire_code(), reason.word());
+            assert!(contract.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn a_bad_block_says_why() {
         let good = SAMPLE.encode();
         assert_eq!(

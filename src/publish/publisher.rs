@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use crate::domain::{Sequence, Trigger};
 
 use super::connection::{Connection, ConnectionError};
+use super::news::{Above, News};
 use super::payload::{AckPayload, Arrival, DeadlineLimits, PayloadError, TriggerPayload, chain};
 use super::plc::PLC_BLOCK_LENGTH;
 use super::post::{Delivery, Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost, Token};
-use super::session::{Above, Farewell, News, NotTaken, POSTS_MAX, Plan, Session, StopError};
+use super::session::{Farewell, NotTaken, POSTS_MAX, Plan, Session, StopError};
 use super::status::{Enclosure, EventPayload, HealthPayload, StatePayload};
 use super::topics::Topics;
 use super::verdict::VerdictPayload;
@@ -172,10 +173,7 @@ impl Publisher {
             topics: vec![trigger_topic.clone(), ack_topic.clone()],
         };
         let translate = move |news| translate(news, &trigger_topic, &ack_topic, &limits);
-        let above = Above {
-            translate: Box::new(translate),
-            sink: Box::new(sink),
-        };
+        let above = Above::new(translate, sink);
         let session = Session::start("publisher", plan, above)?;
         Ok(Self {
             session,

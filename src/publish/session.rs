@@ -6,26 +6,13 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
-use crate::domain::Sequence;
-
 use super::connection::{Connection, ConnectionError};
-use super::post::{Delivery, Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost, Token};
+use super::news::Above;
+use super::post::{Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost};
 use super::task::Task;
 
 /// Posts that the task has not yet looked at.
 pub(super) const POSTS_MAX: usize = 256;
-
-/// What the task tells the side above.
-#[derive(Debug)]
-pub(super) enum News {
-    Connected,
-    Disconnected { error: String },
-    Came(Delivery),
-    Expired { sequence: Sequence },
-    Unheard { sequence: Sequence },
-    Delivered { outbox_id: u64 },
-    Refused { what: Token, error: String },
-}
 
 /// How the task ends when it was asked to.
 #[derive(Debug)]
@@ -48,13 +35,6 @@ pub enum StopError {
     /// A fault of this program.
     #[error("the network thread ended by itself; see its last words in the log")]
     Died,
-}
-
-/// The side above, as the task sees it: `translate` makes its own words out of news, `sink` takes
-/// them or says that its queue is full.
-pub(super) struct Above<T> {
-    pub(super) translate: Box<dyn Fn(News) -> Option<T> + Send>,
-    pub(super) sink: Box<dyn Fn(T) -> bool + Send>,
 }
 
 /// What the link is for.

@@ -1,33 +1,21 @@
 //! The network thread from within: one task owns the link, what waits and what is in flight.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
+use super::backoff::Backoff;
 use super::link::{Client, Outcome, Signal};
 use super::link_error::{LinkError, before_welcome};
+use super::news::{Above, News};
 use super::post::{Flight, IN_FLIGHT_MAX, Post, RECORDS_IN_FLIGHT_MAX, RecordPost, Token, Waiting};
-use super::session::{Above, Farewell, News, Plan, StopError};
-
-/// News that the side above had no room for; more are lost, loudly.
-const HELD_MAX: usize = 1024;
-
-/// How often held news is offered again.
-const HELD_RETRY: Duration = Duration::from_millis(5);
+use super::session::{Farewell, Plan, StopError};
 
 /// A broker that acknowledges nothing for so long is left, even if its socket still stands.
 const ACK_WAIT_MAX: Duration = Duration::from_secs(5);
-
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
-/// A connection that held so long was a good one: the next loss starts with a short pause again.
-const PROVEN_AFTER: Duration = Duration::from_secs(2);
 
 enum End {
     Left,
@@ -58,7 +46,6 @@ struct Limits {
 pub(super) struct Task<T> {
     plan: Plan,
     above: Above<T>,
-    held: VecDeque<T>,
     waiting: Waiting,
     flight: Flight,
     posts: mpsc::Receiver<Post>,
@@ -87,7 +74,6 @@ impl<T: Clone> Task<T> {
         Self {
             plan,
             above,
-            held: VecDeque::new(),
             waiting: Waiting::default(),
             flight: Flight::default(),
             posts,
@@ -99,7 +85,7 @@ impl<T: Clone> Task<T> {
 
     /// Connects, serves and connects again until it is stopped.
     pub(super) async fn run(mut self) -> Result<(), StopError> {
-        let mut pause = BACKOFF_MIN;
+        let mut backoff = Backoff::default();
         loop {
             let started = Instant::now();
             let end = self.link().await;
@@ -111,25 +97,26 @@ impl<T: Clone> Task<T> {
                 End::Left => return Ok(()),
                 End::Aborted => return Err(StopError::NotDrained { n_unsent }),
                 End::TimedOut => return Err(self.not_drained(n_unsent)),
-                End::Lost(error) => self.tell(News::Disconnected {
+                End::Lost(error) => self.above.tell(News::Disconnected {
                     error: error.text(),
                 }),
             }
-            if PROVEN_AFTER <= started.elapsed() {
-                pause = BACKOFF_MIN;
-            }
-            match self.pause(jittered(pause)).await {
+            match self.pause(backoff.after(started.elapsed())).await {
                 Some(End::Aborted) => return Err(StopError::NotDrained { n_unsent }),
                 Some(_) => return Err(self.not_drained(n_unsent)),
-                None => pause = (pause * 2).min(BACKOFF_MAX),
+                None => {}
             }
         }
     }
 
     fn not_drained(&mut self, n_unsent: usize) -> StopError {
-        let waiting = std::iter::from_fn(|| self.waiting.next(Instant::now())).count();
+        let n_waiting = std::iter::from_fn(|| self.waiting.next(Instant::now())).count();
+        let has_last = self
+            .farewell
+            .as_ref()
+            .is_some_and(|farewell| farewell.message.is_some());
         StopError::NotDrained {
-            n_unsent: n_unsent + waiting,
+            n_unsent: n_unsent + n_waiting + usize::from(has_last),
         }
     }
 
@@ -251,12 +238,12 @@ impl<T: Clone> Task<T> {
             // Only now do triggers reach us: whoever reads `ready` before would trigger in vain.
             Signal::Subscribed { refused: None } => {
                 self.waiting.renew();
-                self.tell(News::Connected);
+                self.above.tell(News::Connected);
                 return Ok(Phase::Open);
             }
             Signal::Sent { packet_id } => self.flight.sent(packet_id),
             Signal::Acked { packet_id, outcome } => self.on_ack(packet_id, outcome),
-            Signal::Came(delivery) => self.tell(News::Came(delivery)),
+            Signal::Came(delivery) => self.above.tell(News::Came(delivery)),
             Signal::Left => return Err(End::Left),
             Signal::Other => {}
         }
@@ -268,9 +255,11 @@ impl<T: Clone> Task<T> {
             return;
         };
         match (token, outcome) {
-            (what, Outcome::Refused(error)) => self.tell(News::Refused { what, error }),
-            (Token::Record { outbox_id }, _) => self.tell(News::Delivered { outbox_id }),
-            (Token::Urgent { sequence }, Outcome::Unheard) => self.tell(News::Unheard { sequence }),
+            (what, Outcome::Refused(error)) => self.above.tell(News::Refused { what, error }),
+            (Token::Record { outbox_id }, _) => self.above.tell(News::Delivered { outbox_id }),
+            (Token::Urgent { sequence }, Outcome::Unheard) => {
+                self.above.tell(News::Unheard { sequence });
+            }
             (Token::Urgent { .. } | Token::Other, _) => {}
         }
     }
@@ -300,16 +289,35 @@ impl<T: Clone> Task<T> {
         if !matches!(phase, Phase::Open) {
             return Ok(());
         }
-        while self.flight.len() < limits.in_flight_max {
-            let Some(handover) = self.waiting.next(now) else {
-                break;
-            };
-            client.publish(handover.message, handover.expiry_s)?;
-            self.flight.handed(handover.token, now);
+        self.hand_over(client, limits, now)?;
+        let Some(farewell) = &mut self.farewell else {
+            return Ok(());
+        };
+        // The last message comes last: after `offline` nobody waits for a verdict.
+        if self.waiting.is_empty()
+            && let Some(message) = farewell.message.take()
+        {
+            self.waiting.take(Post::Kept(message));
+            self.hand_over(client, limits, now)?;
         }
-        if self.waiting.is_empty() && self.flight.len() == 0 && self.farewell.is_some() {
+        if self.waiting.is_empty() && self.flight.len() == 0 {
             client.leave()?;
             *phase = Phase::Leaving;
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &mut self,
+        client: &Client,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), LinkError> {
+        while self.flight.len() < limits.in_flight_max
+            && let Some(handover) = self.waiting.next(now)
+        {
+            client.publish(handover.message, handover.expiry_s)?;
+            self.flight.handed(handover.token, now);
         }
         Ok(())
     }
@@ -330,7 +338,7 @@ impl<T: Clone> Task<T> {
                 "{size} bytes are more than the {} that it takes",
                 limits.packet_max
             );
-            self.tell(News::Refused { what: token, error });
+            self.above.tell(News::Refused { what: token, error });
             return Ok(());
         }
         client.publish(record.message, None)?;
@@ -342,14 +350,11 @@ impl<T: Clone> Task<T> {
         match woken {
             Woken::Post(Some(post)) => {
                 if let Some(sequence) = self.waiting.take(post) {
-                    self.tell(News::Expired { sequence });
+                    self.above.tell(News::Expired { sequence });
                 }
                 None
             }
-            Woken::Stop(Some(mut farewell)) => {
-                if let Some(message) = farewell.message.take() {
-                    self.waiting.take(Post::Kept(message));
-                }
+            Woken::Stop(Some(farewell)) => {
                 self.stop = None;
                 self.farewell = Some(farewell);
                 None
@@ -362,40 +367,20 @@ impl<T: Clone> Task<T> {
     fn housekeeping(&mut self, now: Instant) {
         for sequence in self.waiting.expired(now) {
             warn!(sequence, "expired before it could be sent");
-            self.tell(News::Expired { sequence });
+            self.above.tell(News::Expired { sequence });
         }
         let n_dropped = self.waiting.plain_dropped();
         if n_dropped != 0 {
             error!(n_dropped, "events lost: too many while the broker is away");
         }
-        while let Some(news) = self.held.pop_front() {
-            if !(self.above.sink)(news.clone()) {
-                self.held.push_front(news);
-                break;
-            }
-        }
-    }
-
-    fn tell(&mut self, news: News) {
-        debug!(?news);
-        let Some(news) = (self.above.translate)(news) else {
-            return;
-        };
-        if self.held.is_empty() && (self.above.sink)(news.clone()) {
-            return;
-        }
-        if self.held.len() == HELD_MAX {
-            error!(limit = HELD_MAX, "news lost: the station takes none of it");
-            return;
-        }
-        self.held.push_back(news);
+        self.above.offer_held();
     }
 
     /// When to look again if nothing happens.
     fn wake(&self, until: Option<Instant>) -> Instant {
         const IDLE: Duration = Duration::from_mins(1);
         let now = Instant::now();
-        let held = (!self.held.is_empty()).then(|| now + HELD_RETRY);
+        let held = self.above.offer_again_after().map(|pause| now + pause);
         let mute = self.flight.oldest().map(|oldest| oldest + ACK_WAIT_MAX);
         let farewell = self.farewell.as_ref().map(|farewell| farewell.until);
         [until, held, mute, farewell, self.waiting.next_expiry()]
@@ -412,11 +397,4 @@ async fn stopped(stop: &mut Option<oneshot::Receiver<Farewell>>) -> Option<Farew
         Some(stop) => stop.await.ok(),
         None => std::future::pending().await,
     }
-}
-
-/// Half to one and a half of the pause, so that a line's stations do not all come back at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish() % 1024;
-    let random = u32::try_from(random).unwrap_or(512);
-    pause / 2 + pause * random / 1024
 }
