@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use taktgate::domain::{
-    Frame, InspectionRecord, Name, PixelFormat, Reason, SizePx, StageTimings, Trigger, Verdict,
-};
+use taktgate::domain::{InspectionRecord, Name, Reason, StageTimings, Trigger, Verdict};
 use taktgate::record::{
     ArchiveRules, ImageArchive, RecordError, RecordFilter, RecordReader, RecordStore, VerdictWord,
 };
@@ -382,17 +380,10 @@ fn a_full_disk_fails_the_image_and_leaves_its_space() {
         ok_share: 1.0,
         ng_and_indeterminate: true,
     };
-    let encode = Box::new(|frame: &Frame| Ok(vec![0; frame.pixels().len() * 1000]));
-    let archive = ImageArchive::start(&disk.0.path().join("images"), rules, encode).unwrap();
-    for (id, width_px) in [("big", 2000), ("small", 1)] {
-        let size = SizePx {
-            width_px,
-            height_px: 1,
-        };
-        let pixels = vec![0; width_px as usize];
-        let frame = Frame::new("c", size, PixelFormat::Gray8, pixels, Instant::now()).unwrap();
+    let archive = ImageArchive::start(&disk.0.path().join("images"), rules).unwrap();
+    for (id, length) in [("big", 2_000_000), ("small", 1_000)] {
         let path = ImageArchive::path_for(id, "top", Timestamp::UNIX_EPOCH);
-        assert!(archive.try_store(path, frame));
+        assert!(archive.try_store(path, Box::new(move || Ok(vec![0; length]))));
     }
     let counts = archive.stop();
     assert_eq!((counts.stored, counts.failed), (1, 1));

@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use super::RecordError;
 use super::chain::hex;
-use crate::domain::{Frame, Verdict};
+use crate::domain::Verdict;
 
 /// Most frames that wait to be written.
 pub const ARCHIVE_QUEUE_MAX: usize = 16;
@@ -25,8 +25,9 @@ pub const ARCHIVE_QUEUE_MAX: usize = 16;
 /// Where images are written before they get their name; emptied at start.
 const UNFINISHED: &str = "unfinished";
 
-/// What turns a frame into the bytes of a JPEG file; the vision room has one.
-pub type Encode = Box<dyn Fn(&Frame) -> Result<Vec<u8>, String> + Send>;
+/// What makes the bytes of a picture file; runs on the archive's thread, so that drawing and
+/// compressing never hold up a part.
+pub type Encode = Box<dyn FnOnce() -> Result<Vec<u8>, String> + Send>;
 
 /// Which images are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,10 +58,9 @@ pub struct ImageArchive {
     writer: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
 struct Order {
     path: String,
-    frame: Frame,
+    encode: Encode,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl ImageArchive {
     ///
     /// # Errors
     /// [`RecordError::Archive`] if the directory cannot be used; the station must not start.
-    pub fn start(dir: &Path, rules: ArchiveRules, encode: Encode) -> Result<Self, RecordError> {
+    pub fn start(dir: &Path, rules: ArchiveRules) -> Result<Self, RecordError> {
         let refused = |source| RecordError::Archive {
             path: dir.to_owned(),
             source,
@@ -95,7 +95,6 @@ impl ImageArchive {
         let counts = Arc::new(Counters::default());
         let writer = Writer {
             dir: dir.to_owned(),
-            encode,
             counts: Arc::clone(&counts),
         };
         let writer = thread::Builder::new()
@@ -121,11 +120,11 @@ impl ImageArchive {
         format!("{day}/{}-{}.jpg", file_word(record_id), file_word(view))
     }
 
-    /// Hands over a frame to be written to `path` of [`Self::path_for`]; never waits.
+    /// Hands over a picture to be made and written to `path` of [`Self::path_for`]; never waits.
     ///
     /// Returns false, and counts, if the queue is full.
-    pub fn try_store(&self, path: String, frame: Frame) -> bool {
-        let order = Order { path, frame };
+    pub fn try_store(&self, path: String, encode: Encode) -> bool {
+        let order = Order { path, encode };
         let taken = self
             .queue
             .as_ref()
@@ -181,14 +180,13 @@ impl Drop for ImageArchive {
 
 struct Writer {
     dir: PathBuf,
-    encode: Encode,
     counts: Arc<Counters>,
 }
 
 impl Writer {
     fn run(&self, orders: &Receiver<Order>) {
-        for Order { path, frame } in orders {
-            let written = (self.encode)(&frame)
+        for Order { path, encode } in orders {
+            let written = encode()
                 .and_then(|bytes| self.write(&path, &bytes).map_err(|error| error.to_string()));
             match written {
                 Ok(()) => {
@@ -260,40 +258,32 @@ fn file_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::sync::Mutex;
 
     use super::*;
-    use crate::domain::{PixelFormat, Reason, SizePx};
+    use crate::domain::Reason;
 
     const ALL: ArchiveRules = ArchiveRules {
         ok_share: 1.0,
         ng_and_indeterminate: true,
     };
 
-    fn frame() -> Frame {
-        let size = SizePx {
-            width_px: 2,
-            height_px: 1,
-        };
-        Frame::new("c", size, PixelFormat::Gray8, vec![1, 2], Instant::now()).unwrap()
-    }
-
     fn path(id: &str, view: &str) -> String {
         let when = "2026-11-22T23:59:59Z".parse().unwrap();
         ImageArchive::path_for(id, view, when)
     }
 
-    fn pixels() -> Encode {
-        Box::new(|frame| Ok(frame.pixels().to_vec()))
+    fn bytes() -> Encode {
+        Box::new(|| Ok(vec![1, 2]))
     }
 
     #[test]
     fn an_image_lies_whole_under_its_day_and_nothing_unfinished_is_left() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("images");
-        let archive = ImageArchive::start(&dir, ALL, pixels()).unwrap();
+        let archive = ImageArchive::start(&dir, ALL).unwrap();
         assert_eq!(path("0193", "top"), "2026/11/22/0193-top.jpg");
-        assert!(archive.try_store(path("0193", "top"), frame()));
+        assert!(archive.try_store(path("0193", "top"), bytes()));
         let counts = archive.stop();
         assert_eq!((counts.stored, counts.dropped, counts.failed), (1, 0, 0));
         let written = fs::read(dir.join("2026/11/22/0193-top.jpg")).unwrap();
@@ -317,20 +307,25 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (started, has_started) = sync_channel(0);
         let (go_on, may_go_on) = sync_channel::<()>(0);
-        let encode: Encode = Box::new(move |_| {
-            started.send(()).map_err(|error| error.to_string())?;
-            may_go_on.recv().map_err(|error| error.to_string())?;
-            Ok(vec![0])
-        });
-        let archive = ImageArchive::start(&home.path().join("a"), ALL, encode).unwrap();
-        assert!(archive.try_store(path("first", "top"), frame()));
+        let gate = Arc::new((started, Mutex::new(may_go_on)));
+        let slow = || -> Encode {
+            let gate = Arc::clone(&gate);
+            Box::new(move || {
+                gate.0.send(()).map_err(|error| error.to_string())?;
+                let go_on = gate.1.lock().map_err(|error| error.to_string())?;
+                go_on.recv().map_err(|error| error.to_string())?;
+                Ok(vec![0])
+            })
+        };
+        let archive = ImageArchive::start(&home.path().join("a"), ALL).unwrap();
+        assert!(archive.try_store(path("first", "top"), slow()));
         // The writer holds the first one now, so the queue is empty.
         has_started.recv().unwrap();
         for n in 0..ARCHIVE_QUEUE_MAX {
-            assert!(archive.try_store(path(&n.to_string(), "top"), frame()));
+            assert!(archive.try_store(path(&n.to_string(), "top"), slow()));
         }
         for dropped in 1..=3 {
-            assert!(!archive.try_store(path("late", "top"), frame()));
+            assert!(!archive.try_store(path("late", "top"), bytes()));
             assert_eq!(archive.dropped(), dropped);
         }
         let releases = thread::spawn(move || {
@@ -349,18 +344,13 @@ mod tests {
     #[test]
     fn what_cannot_be_encoded_or_written_is_counted_and_the_next_is_written() {
         let home = tempfile::tempdir().unwrap();
-        let encode: Encode = Box::new(|frame| match frame.camera.as_str() {
-            "c" => Ok(vec![0]),
-            _ => Err("not a picture".into()),
-        });
-        let archive = ImageArchive::start(home.path(), ALL, encode).unwrap();
-        let mut odd = frame();
-        odd.camera = "odd".into();
+        let archive = ImageArchive::start(home.path(), ALL).unwrap();
+        let odd: Encode = Box::new(|| Err("not a picture".into()));
         // A file stands where the directory of the day should be.
         fs::write(home.path().join("1999"), "").unwrap();
         assert!(archive.try_store(path("1", "top"), odd));
-        assert!(archive.try_store("1999/01/01/2-top.jpg".into(), frame()));
-        assert!(archive.try_store(path("3", "top"), frame()));
+        assert!(archive.try_store("1999/01/01/2-top.jpg".into(), bytes()));
+        assert!(archive.try_store(path("3", "top"), bytes()));
         let counts = archive.stop();
         assert_eq!((counts.stored, counts.failed), (1, 2));
         let unfinished = fs::read_dir(home.path().join(UNFINISHED)).unwrap();
@@ -370,9 +360,9 @@ mod tests {
     #[test]
     fn a_writer_that_panicked_is_said_and_the_line_goes_on() {
         let home = tempfile::tempdir().unwrap();
-        let encode: Encode = Box::new(|_| panic!("encoder bug"));
-        let archive = ImageArchive::start(home.path(), ALL, encode).unwrap();
-        assert!(archive.try_store(path("1", "top"), frame()));
+        let archive = ImageArchive::start(home.path(), ALL).unwrap();
+        let bug: Encode = Box::new(|| panic!("encoder bug"));
+        assert!(archive.try_store(path("1", "top"), bug));
         assert_eq!(archive.stop().failed, 1);
     }
 
@@ -399,7 +389,7 @@ mod tests {
     fn a_missing_disk_is_said_at_start() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("not-mounted/images");
-        let refused = ImageArchive::start(&dir, ALL, pixels()).unwrap_err();
+        let refused = ImageArchive::start(&dir, ALL).unwrap_err();
         let told = refused.to_string();
         insta::assert_snapshot!(
             told.replace(home.path().to_str().unwrap(), "HOME"),

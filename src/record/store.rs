@@ -140,6 +140,15 @@ impl RecordStore {
         )
     }
 
+    /// The number of the newest record; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the store cannot be read.
+    pub fn newest(&self) -> Result<OutboxId, RecordError> {
+        self.reader
+            .count("SELECT coalesce(max(row), 0) FROM record")
+    }
+
     /// How many records wait for delivery.
     ///
     /// # Errors
