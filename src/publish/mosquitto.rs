@@ -184,6 +184,9 @@ fn command(program: &Path, config: &Path) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    // Ctrl-C goes to the whole group of the terminal; the broker must outlive the station's goodbye.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command
 }
 
