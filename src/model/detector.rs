@@ -1,5 +1,6 @@
 //! A loaded model: a tensor in, detections out.
 
+use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,22 @@ pub struct LoadReport {
     pub latency_median: Duration,
     /// The slowest one.
     pub latency_max: Duration,
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        write!(
+            f,
+            "{} golden vectors within {:.1e}, {:.1} ms a run ({:.1} to {:.1}), loaded in {:.0} ms",
+            self.n_golden,
+            self.golden_largest_difference,
+            ms(self.latency_median),
+            ms(self.latency_min),
+            ms(self.latency_max),
+            ms(self.session_load)
+        )
+    }
 }
 
 /// A model run by ONNX Runtime.

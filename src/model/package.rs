@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::ItemVersion;
+use crate::domain::{Class, ItemVersion};
 
 use super::manifest::{Golden, Manifest, ManifestFile, Mistakes, SCHEMA};
 
@@ -137,6 +137,42 @@ impl ModelPackage {
     /// SHA-256 of the manifest, which holds the hashes of all other files: it names the whole package.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// What it says of itself, for people: key and value, in a fixed order.
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        let manifest = &self.manifest;
+        let input = &manifest.input;
+        let label = |class: &Class| match &*class.code {
+            "" => class.name.to_string(),
+            code => format!("{} ({code})", class.name),
+        };
+        let labels: Vec<String> = manifest.labels.iter().map(label).collect();
+        let metrics: Vec<String> = manifest
+            .metrics
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        vec![
+            ("name", manifest.name.clone()),
+            ("version", manifest.version.clone()),
+            ("task", manifest.task.to_string()),
+            ("description", manifest.description.clone()),
+            (
+                "input",
+                format!(
+                    "{} x {} px, {} channel(s)",
+                    input.width_px, input.height_px, input.channels
+                ),
+            ),
+            ("layout", format!("{:?}", manifest.layout)),
+            ("labels", labels.join(", ")),
+            ("trained on", manifest.trained_on.clone()),
+            ("metrics", metrics.join(", ")),
+            ("golden vectors", manifest.golden.len().to_string()),
+            ("onnx sha256", manifest.onnx_sha256.clone()),
+            ("package sha256", self.sha256.clone()),
+        ]
     }
 
     /// Name, version and hash, as a record keeps them.

@@ -172,9 +172,9 @@ pub(super) fn session(
     builder(runtime, options)?.commit_from_memory(onnx)
 }
 
-// Without `session.set_denormal_as_zero`: measured with 1.31.1, it changes the pool's threads and the
-// thread that loads the first session, but not the thread that runs. Live and replayed parts would
-// then compute in different float modes.
+// Denormals are off: the flag reaches the pool's threads and the thread that loads (measured with
+// 1.31.1), so a session must run on the thread that loaded it. The station's inspecting thread and
+// `replay` both do.
 fn builder(runtime: &Runtime, options: SessionOptions) -> ort::Result<SessionBuilder> {
     let builder = Session::builder(&runtime.environment)?
         .with_log_level(ort::logging::LogLevel::Warning)?
@@ -183,6 +183,7 @@ fn builder(runtime: &Runtime, options: SessionOptions) -> ort::Result<SessionBui
         .with_inter_threads(1)?
         .with_intra_op_spinning(options.spinning)?
         .with_inter_op_spinning(false)?
+        .with_config_entry("session.set_denormal_as_zero", "1")?
         // DirectML refuses sessions with it; the others gain from it.
         .with_memory_pattern(options.provider != Provider::DirectMl)?;
     Ok(builder.with_execution_providers([options.provider.dispatch()])?)
