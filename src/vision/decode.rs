@@ -6,6 +6,7 @@
 //! cut-off JPEGs for whole. Turning by EXIF is left out: a view's pixels are the sensor's.
 
 use std::io::Cursor;
+use std::time::Instant;
 
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use zune_jpeg::JpegDecoder;
@@ -15,7 +16,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::whole::{jpeg_end, png_is_whole};
-use crate::domain::{PixelFormat, SizePx};
+use crate::domain::{Frame, FrameError, PixelFormat, SizePx};
 
 /// How much a file may grow when it is decoded; more, and its header lies. Deflate packs 1032 bytes
 /// into one, and a pixel of one bit becomes three bytes.
@@ -51,6 +52,16 @@ pub struct Picture {
     pub format: PixelFormat,
     /// The bytes, row by row.
     pub pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// The picture as a frame of `camera`; no copy is made.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the pixels do not fill the size.
+    pub fn into_frame(self, camera: &str, captured_at: Instant) -> Result<Frame, FrameError> {
+        Frame::new(camera, self.size, self.format, self.pixels, captured_at)
+    }
 }
 
 /// Why a file is no picture.

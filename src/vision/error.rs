@@ -1,10 +1,13 @@
 //! What can go wrong with pixels, and what to do about it.
 
-use crate::domain::{RectPx, SizePx};
+use crate::domain::{FrameError, RectPx, SizePx};
 
 /// Why pixels could not be worked on.
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
+    /// Pixels that do not fill their size.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// The frame is not as large as the view was set up for.
     #[error(
         "the frame has {} x {} px, but the view was set up for {} x {} px; set the camera's size back, or the recipe's and calibration's",

@@ -18,6 +18,7 @@ mod testing;
 mod video;
 mod view;
 mod whole;
+mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
@@ -29,6 +30,7 @@ pub use input::{InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use video::Video;
+pub use yuyv::picture_from_yuyv;
 
 /// Settles what OpenCV does in this process: its threads, no `OpenCL`, and the same random numbers in
 /// every run. Call it once, before anything else of this room.

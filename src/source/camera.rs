@@ -1,0 +1,305 @@
+//! A USB camera through nokhwa: opened by name or number, a fixed format, one frame a trigger.
+//!
+//! The camera runs free on a thread of its own, which keeps the newest frame; a capture takes the
+//! first frame that was exposed after the trigger. So a picture is never older than its part, and a
+//! camera that hangs costs the part its deadline and nothing else.
+
+use std::str::FromStr;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nokhwa::utils::{
+    ApiBackend, CameraFormat as NokhwaFormat, CameraIndex, CameraInfo, FrameFormat,
+    RequestedFormat, RequestedFormatType, Resolution,
+};
+use nokhwa::{Buffer, query};
+
+use super::{FrameSource, SourceError};
+use crate::domain::{Frame, PixelFormat, SizePx, Trigger};
+use crate::vision::{DecodeLimits, Picture, decode, picture_from_yuyv};
+
+/// How a camera that gave an error is asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a camera may take to open.
+const OPEN_MAX: Duration = Duration::from_secs(10);
+
+/// Which camera to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CameraSelect {
+    /// The number that the system gave it.
+    Index(u32),
+    /// Its name as the system shows it.
+    Name(String),
+}
+
+/// How a camera sends its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FourCc {
+    /// Motion JPEG.
+    Mjpeg,
+    /// Luminance with shared colour, 16 bits a pixel.
+    Yuyv,
+    /// One byte a pixel.
+    Grey,
+}
+
+/// The format that the camera must have; another one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CameraFormat {
+    /// Width and height.
+    pub size: SizePx,
+    /// How the pixels come.
+    pub fourcc: FourCc,
+    /// Frames a second.
+    pub rate_fps: u32,
+}
+
+/// A running camera.
+pub struct Camera {
+    camera: String,
+    newest: Arc<Newest>,
+}
+
+#[derive(Default)]
+struct Newest {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    frame: Option<Result<Frame, SourceError>>,
+    stop: bool,
+}
+
+impl Newest {
+    // A thread that panicked leaves the last frame behind, which is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FromStr for CameraSelect {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text
+            .parse()
+            .map_or_else(|_| Self::Name(text.to_owned()), Self::Index))
+    }
+}
+
+impl Camera {
+    /// Opens the camera and starts its thread.
+    ///
+    /// # Errors
+    /// [`SourceError::Device`] naming the cameras that are there, or what the driver said.
+    pub fn open(
+        name: &str,
+        select: &CameraSelect,
+        format: CameraFormat,
+    ) -> Result<Self, SourceError> {
+        let select = select.clone();
+        Self::start(name, format, move || {
+            let index = find(&select)?;
+            let wanted = NokhwaFormat::new(
+                Resolution::new(format.size.width_px, format.size.height_px),
+                frame_format(format.fourcc),
+                format.rate_fps,
+            );
+            let formats = [frame_format(format.fourcc)];
+            let requested =
+                RequestedFormat::with_formats(RequestedFormatType::Exact(wanted), &formats);
+            nokhwa::Camera::new(index, requested).map_err(|error| {
+                format!("cannot open it with {wanted}: {error}; is another program using it?")
+            })
+        })
+    }
+
+    /// Starts the camera's thread, which opens the device: a nokhwa camera stays on one thread.
+    ///
+    /// # Errors
+    /// [`SourceError::Device`] if it does not open, has another format or gives no stream.
+    pub fn start(
+        name: &str,
+        format: CameraFormat,
+        open: impl FnOnce() -> Result<nokhwa::Camera, String> + Send + 'static,
+    ) -> Result<Self, SourceError> {
+        let fault = |text: String| SourceError::Device {
+            camera: name.to_owned(),
+            text,
+        };
+        let newest = Arc::new(Newest::default());
+        let (shared, camera) = (Arc::clone(&newest), name.to_owned());
+        let (opened, is_open) = sync_channel(1);
+        std::thread::Builder::new()
+            .name(format!("camera {name}"))
+            .spawn(move || {
+                let device = open().and_then(|device| streaming(device, format));
+                let (device, outcome) = match device {
+                    Ok(device) => (Some(device), Ok(())),
+                    Err(text) => (None, Err(text)),
+                };
+                // Nobody waits any more if opening took too long; then there is nothing to run for.
+                if let (Ok(()), Some(mut device)) = (opened.send(outcome), device) {
+                    run(&camera, &mut device, &shared);
+                }
+            })
+            .map_err(|error| fault(format!("no thread for it: {error}")))?;
+        match is_open.recv_timeout(OPEN_MAX) {
+            Ok(Ok(())) => Ok(Self {
+                camera: name.to_owned(),
+                newest,
+            }),
+            Ok(Err(text)) => Err(fault(text)),
+            Err(_) => Err(fault(format!(
+                "it did not open within {} s",
+                OPEN_MAX.as_secs()
+            ))),
+        }
+    }
+}
+
+fn streaming(mut device: nokhwa::Camera, format: CameraFormat) -> Result<nokhwa::Camera, String> {
+    let found = device.camera_format();
+    let size = SizePx {
+        width_px: found.width(),
+        height_px: found.height(),
+    };
+    if size != format.size || found.format() != frame_format(format.fourcc) {
+        return Err(format!(
+            "it has {found}, not the format of the configuration"
+        ));
+    }
+    device
+        .open_stream()
+        .map_err(|error| format!("its stream does not open: {error}"))?;
+    Ok(device)
+}
+
+impl FrameSource for Camera {
+    fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError> {
+        let started = Instant::now();
+        let mut state = self.newest.lock();
+        loop {
+            match state.frame.take() {
+                Some(Ok(frame)) if trigger.arrived_at <= frame.captured_at => return Ok(frame),
+                Some(Err(error)) => return Err(error),
+                _ => {}
+            }
+            let left = latest.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(SourceError::Timeout {
+                    camera: self.camera.clone(),
+                    waited_ms: started.elapsed().as_millis(),
+                });
+            }
+            let waited = self.newest.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Camera {
+    // The thread is not joined: a hung driver must not hang the station's end.
+    fn drop(&mut self) {
+        self.newest.lock().stop = true;
+        self.newest.changed.notify_all();
+    }
+}
+
+fn run(camera: &str, device: &mut nokhwa::Camera, newest: &Newest) {
+    let mut n_frames = 0;
+    let mut asked_at = Instant::now();
+    loop {
+        // A camera exposes while it still sends the frame before, so the earliest moment at which
+        // this exposure can have begun is when that frame was asked for.
+        let exposed_at = std::mem::replace(&mut asked_at, Instant::now());
+        let taken = match device.frame() {
+            Ok(buffer) => frame_from(camera, &buffer, exposed_at),
+            Err(error) => Err(SourceError::Device {
+                camera: camera.to_owned(),
+                text: format!("{error}; is it still plugged in?"),
+            }),
+        };
+        n_frames += 1;
+        let failed = taken.is_err();
+        let mut state = newest.lock();
+        state.frame = Some(taken.map(|mut frame| {
+            frame.camera_frame = n_frames;
+            frame
+        }));
+        newest.changed.notify_all();
+        if failed && !state.stop {
+            let waited = newest.changed.wait_timeout(state, RETRY_AFTER);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.stop {
+            return;
+        }
+    }
+}
+
+fn frame_from(camera: &str, buffer: &Buffer, captured_at: Instant) -> Result<Frame, SourceError> {
+    let resolution = buffer.resolution();
+    let size = SizePx {
+        width_px: resolution.width(),
+        height_px: resolution.height(),
+    };
+    let bytes = buffer.buffer();
+    let picture = match buffer.source_frame_format() {
+        FrameFormat::GRAY => Picture {
+            size,
+            format: PixelFormat::Gray8,
+            pixels: bytes.to_vec(),
+        },
+        FrameFormat::YUYV => {
+            picture_from_yuyv(bytes, size).map_err(|cause| SourceError::Vision {
+                camera: camera.to_owned(),
+                cause,
+            })?
+        }
+        FrameFormat::MJPEG => {
+            decode(bytes, DecodeLimits::default()).map_err(|cause| SourceError::Decode {
+                camera: camera.to_owned(),
+                path: "MJPEG frame".into(),
+                cause,
+            })?
+        }
+        other @ (FrameFormat::NV12 | FrameFormat::RAWRGB | FrameFormat::RAWBGR) => {
+            return Err(SourceError::Device {
+                camera: camera.to_owned(),
+                text: format!("it sends {other}; set `fourcc` to mjpeg, yuyv or grey"),
+            });
+        }
+    };
+    Ok(picture.into_frame(camera, captured_at)?)
+}
+
+fn frame_format(fourcc: FourCc) -> FrameFormat {
+    match fourcc {
+        FourCc::Mjpeg => FrameFormat::MJPEG,
+        FourCc::Yuyv => FrameFormat::YUYV,
+        FourCc::Grey => FrameFormat::GRAY,
+    }
+}
+
+fn find(select: &CameraSelect) -> Result<CameraIndex, String> {
+    let found = query(ApiBackend::Auto).map_err(|error| format!("cannot list cameras: {error}"))?;
+    let matches = |info: &&CameraInfo| match select {
+        CameraSelect::Index(index) => *info.index() == CameraIndex::Index(*index),
+        CameraSelect::Name(name) => info.human_name() == *name,
+    };
+    found.iter().find(matches).map(|info| info.index().clone()).ok_or_else(|| {
+        let names: Vec<String> =
+            found.iter().map(|info| format!("{}: `{}`", info.index(), info.human_name())).collect();
+        if names.is_empty() {
+            "the system shows no camera; plug it in, and check that this user may read /dev/video*".to_owned()
+        } else {
+            format!("it is not among the cameras that the system shows ({})", names.join(", "))
+        }
+    })
+}
