@@ -26,4 +26,5 @@ pub mod source;
 
 pub mod inspect;
 
+pub mod line;
 pub mod station;

@@ -1,1 +1,19 @@
-//! Under construction.
+//! One running station: its file, its parts made ready, its threads and the ring that a part walks.
+
+mod answers;
+mod config;
+mod counters;
+mod outbox;
+mod pictures;
+mod ready;
+mod replay;
+mod run;
+mod worker;
+
+pub use config::{CameraConfig, Deadlines, SourceConfig, Station};
+pub use pictures::draw_inspection;
+pub use ready::{
+    Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,
+};
+pub use replay::{Replay, Replayed, stable_line};
+pub use run::{Handle, start};

@@ -1,0 +1,202 @@
+//! How a station answers: the record durable first, then the verdict, then the images.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::domain::{Frame, InspectionRecord, Reason, Trigger, Verdict, ViewRecord};
+use crate::gate::{ANSWERED_KEPT, Answer};
+use crate::inspect::{Inspection, with_causes};
+use crate::publish::{Outgoing, PlcBlock, Validity, VerdictPayload};
+use crate::record::ImageArchive;
+use crate::vision;
+
+use super::pictures::{JPEG_QUALITY, draw_inspection};
+use super::run::Live;
+
+impl Live {
+    /// Makes the record durable, then says the verdict, then keeps the images.
+    pub(super) fn answer(
+        &mut self,
+        answer: Answer,
+        inspection: Inspection,
+        frames: Vec<(String, Frame)>,
+    ) {
+        let Answer {
+            trigger,
+            mut verdict,
+            repeated,
+        } = answer;
+        if repeated {
+            self.counters.repeated += 1;
+            self.say_again(&trigger, verdict);
+            return;
+        }
+        let deadline = trigger.deadline + self.station.deadlines.answer_margin;
+        let mut record = self.record(trigger, verdict, inspection);
+        let keep = self.archive.rules().keeps(&record.id, verdict);
+        let paths: Vec<String> = frames
+            .iter()
+            .map(|(view, _)| ImageArchive::path_for(&record.id, view, record.decided_at_utc))
+            .collect();
+        if keep {
+            for ((view, _), path) in frames.iter().zip(&paths) {
+                let of_view = |entry: &&mut ViewRecord| entry.view == *view;
+                if let Some(entry) = record.views.iter_mut().find(of_view) {
+                    entry.image_path = Some(path.clone());
+                }
+            }
+        }
+        match self.store.append(&record) {
+            Ok(outbox_id) => self.outbox.appended(outbox_id),
+            Err(error) => {
+                // Without evidence nothing passes; the gate must say the same if it is asked again.
+                verdict = Verdict::Indeterminate(Reason::Storage);
+                record.verdict = verdict;
+                let part = record.trigger.part.clone();
+                self.gate.remember(record.trigger.sequence, part, verdict);
+                self.event("storage", &with_causes(&error));
+            }
+        }
+        self.say(&record, deadline);
+        self.counters.answered(verdict, record.timings.total);
+        info!(
+            station = self.station.name,
+            sequence = record.trigger.sequence,
+            part = %record.trigger.part,
+            verdict = %record.verdict,
+            total_ms = record.timings.total.as_secs_f64() * 1e3,
+            "answered"
+        );
+        if keep {
+            self.keep_images(&record, frames, paths);
+        }
+    }
+
+    fn say(&mut self, record: &InspectionRecord, deadline: Instant) {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let expires_at_utc = record.decided_at_utc + remaining;
+        let payload = VerdictPayload::new(
+            record,
+            Validity {
+                remaining,
+                expires_at_utc,
+            },
+        );
+        if self.said.len() == ANSWERED_KEPT {
+            self.said.pop_front();
+        }
+        self.said.push_back(payload.clone());
+        self.send_verdict(payload, deadline);
+    }
+
+    fn say_again(&mut self, trigger: &Trigger, verdict: Verdict) {
+        let deadline = trigger.deadline + self.station.deadlines.answer_margin;
+        let same = |said: &&VerdictPayload| {
+            said.sequence == trigger.sequence && said.part_id == trigger.part.as_str()
+        };
+        let payload = match self.said.iter().rev().find(same) {
+            Some(said) => said.clone(),
+            // Answered before a restart: the verdict is known, its details are in the record.
+            None => {
+                let empty = Inspection::without_views(verdict);
+                let record = self.record(trigger.clone(), verdict, empty);
+                let remaining = Duration::ZERO;
+                let validity = Validity {
+                    remaining,
+                    expires_at_utc: record.decided_at_utc,
+                };
+                VerdictPayload {
+                    record_id: String::new(),
+                    ..VerdictPayload::new(&record, validity)
+                }
+            }
+        };
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let payload = VerdictPayload {
+            remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+            expires_at_utc: Timestamp::now() + remaining,
+            ..payload.again()
+        };
+        self.send_verdict(payload, deadline);
+    }
+
+    fn send_verdict(&mut self, payload: VerdictPayload, expires_at: Instant) {
+        let valid_for = expires_at.saturating_duration_since(Instant::now());
+        match PlcBlock::new(&payload, valid_for) {
+            Ok(block) => {
+                let payload = Box::new(payload);
+                self.publish(Outgoing::Verdict {
+                    payload,
+                    plc: block.encode(),
+                    expires_at,
+                });
+            }
+            Err(error) => error!(error = with_causes(&error), "no PLC block, so no verdict"),
+        }
+    }
+
+    fn keep_images(
+        &mut self,
+        record: &InspectionRecord,
+        frames: Vec<(String, Frame)>,
+        paths: Vec<String>,
+    ) {
+        let banner = format!(
+            "{} {} {}",
+            record.station, record.trigger.part, record.verdict
+        );
+        for ((view, frame), path) in frames.into_iter().zip(paths) {
+            let plain = frame.clone();
+            let text = |error: vision::VisionError| with_causes(&error);
+            let encode = move || vision::encode_jpeg(&plain, JPEG_QUALITY).map_err(text);
+            let mut kept = self.archive.try_store(path.clone(), Box::new(encode));
+            if self.station.archive_drawn {
+                let (findings, verdict) = (record.findings.clone(), record.verdict);
+                let banner = banner.clone();
+                let draw = move || {
+                    draw_inspection(&frame, &view, &findings, verdict, &banner).map_err(text)
+                };
+                let drawn = path.replace(".jpg", "-drawn.jpg");
+                kept &= self.archive.try_store(drawn, Box::new(draw));
+            }
+            if !kept {
+                self.event(
+                    "archive",
+                    &format!("the archive is behind; no image of `{path}`"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        trigger: Trigger,
+        verdict: Verdict,
+        inspection: Inspection,
+    ) -> InspectionRecord {
+        let used = self.used.get(trigger.part_type.as_str()).cloned();
+        let (recipe, models, calibrations) = used.map_or_else(Default::default, |used| {
+            (Some(used.recipe), used.models, used.calibrations)
+        });
+        let mut timings = inspection.timings;
+        timings.total = trigger.arrived_at.elapsed();
+        InspectionRecord {
+            id: Uuid::now_v7().to_string(),
+            station: self.station.name.clone(),
+            trigger,
+            verdict,
+            late: false,
+            findings: inspection.findings,
+            views: inspection.views,
+            recipe,
+            models,
+            calibrations,
+            timings,
+            decided_at_utc: Timestamp::now(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}

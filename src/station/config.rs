@@ -1,0 +1,472 @@
+//! The station file as written and checked: who the station is, where its things lie, how fast it answers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::{self, Checks, ConfigError};
+use crate::domain::{Name, SizePx};
+use crate::model::{Provider, SessionOptions};
+use crate::publish::{Connection, Protocol, Tls, Topics};
+use crate::record::ArchiveRules;
+use crate::source::{CameraFormat, CameraSelect, FourCc, Order};
+
+const SCHEMA: u32 = 1;
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// A valid station file; all paths are absolute or relative to the current folder.
+#[derive(Debug, Clone)]
+pub struct Station {
+    /// The station's name.
+    pub name: String,
+    /// The recipe files.
+    pub recipes: Vec<PathBuf>,
+    /// The folder of the model packages.
+    pub models: PathBuf,
+    /// The folder of the calibrations, one `<camera>.toml` each.
+    pub calibrations: PathBuf,
+    /// Where records and images go.
+    pub data: PathBuf,
+    /// The cameras.
+    pub cameras: Vec<CameraConfig>,
+    /// Whether the station starts and minds a broker of its own.
+    pub broker_embedded: bool,
+    /// How to reach the broker.
+    pub connection: Connection,
+    /// Where its messages go.
+    pub topics: Topics,
+    /// When answers are due.
+    pub deadlines: Deadlines,
+    /// Where ONNX Runtime's library is, if it is not to be searched for.
+    pub onnxruntime: Option<PathBuf>,
+    /// How models run.
+    pub session: SessionOptions,
+    /// Which images are kept.
+    pub archive: ArchiveRules,
+    /// Whether kept images get a second one with the findings drawn onto it.
+    pub archive_drawn: bool,
+}
+
+/// When answers are due.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From the trigger to the answer, for triggers that do not say.
+    pub deadline: Duration,
+    /// How much earlier the gate answers, so that the message arrives in time.
+    pub answer_margin: Duration,
+    /// How many parts may be open at a time.
+    pub open_parts_max: usize,
+}
+
+/// A camera and what stands behind it.
+#[derive(Debug, Clone)]
+pub struct CameraConfig {
+    /// The name that views and calibrations use.
+    pub name: String,
+    /// What it is.
+    pub source: SourceConfig,
+}
+
+/// What stands behind a camera.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// Pictures in a folder.
+    Folder(PathBuf, Order),
+    /// A video file or stream.
+    Video(PathBuf),
+    /// Drawn frames.
+    Generator(SizePx),
+    /// A USB camera.
+    Usb(CameraSelect, CameraFormat),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StationFile {
+    schema: u32,
+    station: String,
+    recipes: Vec<PathBuf>,
+    models: PathBuf,
+    calibrations: PathBuf,
+    data: PathBuf,
+    mqtt: MqttFile,
+    #[serde(default)]
+    deadlines: DeadlinesFile,
+    #[serde(default)]
+    onnxruntime: OnnxRuntimeFile,
+    #[serde(default)]
+    archive: ArchiveFile,
+    #[serde(default)]
+    cameras: Vec<CameraFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MqttFile {
+    #[serde(default = "external")]
+    broker: BrokerFile,
+    #[serde(default = "loopback")]
+    host: String,
+    #[serde(default = "mqtt_port")]
+    port: u16,
+    #[serde(default)]
+    protocol: ProtocolFile,
+    #[serde(default = "prefix")]
+    prefix: String,
+    enterprise: String,
+    site: String,
+    area: String,
+    line: String,
+    user: Option<String>,
+    password_env: Option<String>,
+    password_file: Option<PathBuf>,
+    tls: Option<TlsFile>,
+}
+
+#[derive(Deserialize, PartialEq, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum BrokerFile {
+    Embedded,
+    External,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+enum ProtocolFile {
+    #[default]
+    #[serde(rename = "5")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsFile {
+    ca: PathBuf,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+fn external() -> BrokerFile {
+    BrokerFile::External
+}
+
+fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+fn mqtt_port() -> u16 {
+    1883
+}
+
+fn prefix() -> String {
+    "taktgate".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DeadlinesFile {
+    deadline_ms: u64,
+    answer_margin_ms: u64,
+    open_parts_max: usize,
+}
+
+impl Default for DeadlinesFile {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 2_000,
+            answer_margin_ms: 20,
+            open_parts_max: 4,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OnnxRuntimeFile {
+    library: Option<PathBuf>,
+    threads: usize,
+    spinning: bool,
+    provider: String,
+}
+
+impl Default for OnnxRuntimeFile {
+    fn default() -> Self {
+        Self {
+            library: None,
+            threads: 2,
+            spinning: false,
+            provider: "cpu".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ArchiveFile {
+    ok_share: f64,
+    ng_and_indeterminate: bool,
+    drawn: bool,
+}
+
+impl Default for ArchiveFile {
+    fn default() -> Self {
+        Self {
+            ok_share: 0.1,
+            ng_and_indeterminate: true,
+            drawn: true,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CameraFile {
+    name: String,
+    source: SourceFile,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum SourceFile {
+    Folder {
+        path: PathBuf,
+        #[serde(default)]
+        order: OrderFile,
+    },
+    Video {
+        path: PathBuf,
+    },
+    Generator {
+        width_px: u32,
+        height_px: u32,
+    },
+    Usb {
+        device: String,
+        width_px: u32,
+        height_px: u32,
+        fourcc: FourCc,
+        rate_fps: u32,
+    },
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum OrderFile {
+    #[default]
+    Once,
+    Again,
+    ByPart,
+}
+
+impl Station {
+    /// Reads and checks a station file; relative paths in it count from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file: StationFile = config::parse(path, text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut checks = Checks::default();
+        if file.schema != SCHEMA {
+            checks.say(format!(
+                "`schema = {}` is unknown; this version reads {SCHEMA}",
+                file.schema
+            ));
+        }
+        checks.take("station", Name::new(&file.station));
+        if file.recipes.is_empty() {
+            checks.say("`recipes` is empty; name at least one recipe file");
+        }
+        if file.cameras.is_empty() {
+            checks.say("no camera is given; write at least one `[[cameras]]`");
+        }
+        checks.no_doubles(
+            "camera",
+            file.cameras.iter().map(|camera| camera.name.as_str()),
+        );
+        let mqtt = &file.mqtt;
+        let topics = Topics::new(
+            &mqtt.prefix,
+            &mqtt.enterprise,
+            &mqtt.site,
+            &mqtt.area,
+            &mqtt.line,
+            &file.station,
+        );
+        let topics = checks.take("mqtt", topics);
+        let connection = check_connection(folder, &file, &mut checks);
+        let deadlines = check_deadlines(&file.deadlines, &mut checks);
+        let session = check_session(&file.onnxruntime, &mut checks);
+        checks.range("archive.ok_share", file.archive.ok_share, 0.0, 1.0);
+        let cameras = file
+            .cameras
+            .into_iter()
+            .map(|camera| check_camera(folder, camera, &mut checks))
+            .collect();
+        let station = topics.zip(session).map(|(topics, session)| Self {
+            name: file.station,
+            recipes: file
+                .recipes
+                .iter()
+                .map(|recipe| folder.join(recipe))
+                .collect(),
+            models: folder.join(file.models),
+            calibrations: folder.join(file.calibrations),
+            data: folder.join(file.data),
+            cameras,
+            broker_embedded: file.mqtt.broker == BrokerFile::Embedded,
+            connection,
+            topics,
+            deadlines,
+            onnxruntime: file.onnxruntime.library.map(|library| folder.join(library)),
+            session,
+            archive: ArchiveRules {
+                ok_share: file.archive.ok_share,
+                ng_and_indeterminate: file.archive.ng_and_indeterminate,
+            },
+            archive_drawn: file.archive.drawn,
+        });
+        checks.finish(path, station)
+    }
+}
+
+fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> Connection {
+    let mqtt = &file.mqtt;
+    let tls = mqtt.tls.as_ref().map(|tls| {
+        if tls.certificate.is_some() != tls.key.is_some() {
+            checks.say("`mqtt.tls`: `certificate` and `key` go together; write both or neither");
+        }
+        let client = tls.certificate.as_ref().zip(tls.key.as_ref());
+        Tls {
+            ca: folder.join(&tls.ca),
+            client: client.map(|(certificate, key)| (folder.join(certificate), folder.join(key))),
+        }
+    });
+    if mqtt.broker == BrokerFile::Embedded && (tls.is_some() || mqtt.host != loopback()) {
+        checks.say("`mqtt.broker = \"embedded\"` listens on 127.0.0.1 without TLS; leave `host` and `tls` out");
+    }
+    Connection {
+        host: mqtt.host.clone(),
+        port: mqtt.port,
+        client_id: format!("taktgate-{}", file.station),
+        protocol: match mqtt.protocol {
+            ProtocolFile::V5 => Protocol::V5,
+            ProtocolFile::V311 => Protocol::V311,
+        },
+        credentials: check_credentials(folder, mqtt, checks),
+        tls,
+        keep_alive: KEEP_ALIVE,
+    }
+}
+
+// A password never stands in the file itself: it would end in backups, tickets and screenshots.
+fn check_credentials(
+    folder: &Path,
+    mqtt: &MqttFile,
+    checks: &mut Checks,
+) -> Option<(String, String)> {
+    let user = mqtt.user.clone();
+    let password = match (&mqtt.password_env, &mqtt.password_file) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            checks.say("`mqtt`: `password_env` and `password_file` exclude each other; keep one");
+            None
+        }
+        (Some(variable), None) => checks.take(
+            "mqtt.password_env",
+            std::env::var(variable).map_err(|error| format!("variable `{variable}`: {error}")),
+        ),
+        (None, Some(file)) => {
+            let file = folder.join(file);
+            let text = std::fs::read_to_string(&file);
+            checks
+                .take(
+                    "mqtt.password_file",
+                    text.map_err(|error| format!("cannot read `{}`: {error}", file.display())),
+                )
+                .map(|text| text.trim_end().to_owned())
+        }
+    };
+    match (user, password) {
+        (None, Some(_)) => {
+            checks.say("`mqtt`: a password without `user`; add the user's name");
+            None
+        }
+        (user, password) => user.map(|user| (user, password.unwrap_or_default())),
+    }
+}
+
+fn check_deadlines(file: &DeadlinesFile, checks: &mut Checks) -> Deadlines {
+    let deadline_ms = checks.range("deadlines.deadline_ms", file.deadline_ms, 5, 60_000);
+    let margin_max = deadline_ms.saturating_sub(1).max(1);
+    let margin_ms = checks.range(
+        "deadlines.answer_margin_ms",
+        file.answer_margin_ms,
+        0,
+        margin_max,
+    );
+    Deadlines {
+        deadline: Duration::from_millis(deadline_ms),
+        answer_margin: Duration::from_millis(margin_ms),
+        open_parts_max: checks.range("deadlines.open_parts_max", file.open_parts_max, 1, 64),
+    }
+}
+
+fn check_session(file: &OnnxRuntimeFile, checks: &mut Checks) -> Option<SessionOptions> {
+    let threads = checks.range("onnxruntime.threads", file.threads, 1, 256);
+    let provider = checks.take("onnxruntime.provider", file.provider.parse::<Provider>())?;
+    Some(SessionOptions {
+        threads,
+        spinning: file.spinning,
+        provider,
+    })
+}
+
+fn check_camera(folder: &Path, file: CameraFile, checks: &mut Checks) -> CameraConfig {
+    let at = format!("cameras.{}", file.name);
+    checks.take(format!("{at}.name"), Name::new(&file.name));
+    let mut size = |width_px: u32, height_px: u32| SizePx {
+        width_px: checks.range(format!("{at}.width_px"), width_px, 8, 20_000),
+        height_px: checks.range(format!("{at}.height_px"), height_px, 8, 20_000),
+    };
+    let source = match file.source {
+        SourceFile::Folder { path, order } => {
+            let order = match order {
+                OrderFile::Once => Order::Once,
+                OrderFile::Again => Order::Again,
+                OrderFile::ByPart => Order::ByPart,
+            };
+            SourceConfig::Folder(folder.join(path), order)
+        }
+        SourceFile::Video { path } => SourceConfig::Video(folder.join(path)),
+        SourceFile::Generator {
+            width_px,
+            height_px,
+        } => SourceConfig::Generator(size(width_px, height_px)),
+        SourceFile::Usb {
+            device,
+            width_px,
+            height_px,
+            fourcc,
+            rate_fps,
+        } => {
+            let size = size(width_px, height_px);
+            let rate_fps = checks.range(format!("{at}.rate_fps"), rate_fps, 1, 1_000);
+            let Ok(select) = device.parse::<CameraSelect>();
+            SourceConfig::Usb(
+                select,
+                CameraFormat {
+                    size,
+                    fourcc,
+                    rate_fps,
+                },
+            )
+        }
+    };
+    CameraConfig {
+        name: file.name,
+        source,
+    }
+}

@@ -1,0 +1,338 @@
+//! From a station file to everything that it needs, loaded and tested: what `run`, `replay` and `check` begin with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::calibration::Calibration;
+use crate::config::{ConfigError, Mistakes};
+use crate::inspect::{Inspector, SetupError, ViewParts, with_causes};
+use crate::model::{
+    Detector, LoadReport, ModelError, ModelPackage, OnnxDetector, Runtime, RuntimeError,
+};
+use crate::publish::{BrokerError, PublishError};
+use crate::recipe::{Recipe, Step};
+use crate::record::RecordError;
+use crate::source::{Camera, Folder, FrameSource, Generator, SourceError, VideoFile, read_picture};
+use crate::vision::FlatField;
+
+use super::config::{CameraConfig, SourceConfig, Station};
+
+/// Why a station cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum StationError {
+    /// The station file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Files that the station file names.
+    #[error("station `{station}`: {mistakes}")]
+    Files {
+        /// The station.
+        station: String,
+        /// All that is wrong with them.
+        mistakes: Mistakes,
+    },
+    /// ONNX Runtime.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A model.
+    #[error("model `{model}` is not fit for the line")]
+    Model {
+        /// Name and version.
+        model: String,
+        /// What is wrong with it.
+        #[source]
+        cause: ModelError,
+    },
+    /// A recipe that does not fit its model or calibration.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A camera.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The records.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The messages.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The embedded broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The data folder.
+    #[error(
+        "cannot make `{path}` for records and images; does its parent exist, and may this user write there?"
+    )]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A replay that cannot be.
+    #[error("{text}")]
+    Replay {
+        /// What to do.
+        text: String,
+    },
+    /// The system gave no thread.
+    #[error("cannot start the thread `{name}`")]
+    Thread {
+        /// Its name.
+        name: &'static str,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// The files of a station, read and checked.
+#[derive(Debug)]
+pub struct Files {
+    recipes: Vec<Recipe>,
+    calibrations: BTreeMap<String, (Calibration, Option<FlatField>)>,
+    packages: BTreeMap<String, ModelPackage>,
+}
+
+/// A station's inspectors, models loaded and tested.
+pub struct Ready {
+    /// One a recipe.
+    pub inspectors: Vec<Inspector>,
+    /// What the tests of each model said.
+    pub reports: Vec<(String, LoadReport)>,
+}
+
+/// Reads a station file.
+///
+/// # Errors
+/// [`ConfigError`] if it cannot be read or has mistakes.
+pub fn read_station(path: &Path) -> Result<Station, ConfigError> {
+    Station::parse(path, &read_text(path)?)
+}
+
+/// The part types that a station has recipes for.
+///
+/// # Errors
+/// [`StationError::Config`] if a recipe has mistakes.
+pub fn part_types_of(station: &Station) -> Result<Vec<String>, StationError> {
+    let part_type = |path: &PathBuf| {
+        let recipe = Recipe::parse(path, &read_text(path)?)?;
+        Ok(recipe.part_type.to_string())
+    };
+    station.recipes.iter().map(part_type).collect()
+}
+
+/// Reads all files that a station names: recipes, calibrations, model packages.
+///
+/// # Errors
+/// [`StationError::Files`] with every mistake of every file.
+pub fn files_of(station: &Station) -> Result<Files, StationError> {
+    let mut mistakes = Vec::new();
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for path in &station.recipes {
+        match read_text(path).and_then(|text| Recipe::parse(path, &text)) {
+            Ok(recipe)
+                if recipes
+                    .iter()
+                    .any(|other| other.part_type == recipe.part_type) =>
+            {
+                mistakes.push(format!(
+                    "`{}`: a second recipe for `{}`",
+                    path.display(),
+                    recipe.part_type
+                ))
+            }
+            Ok(recipe) => recipes.push(recipe),
+            Err(error) => mistakes.push(with_causes(&error)),
+        }
+    }
+    let mut files = Files {
+        recipes,
+        calibrations: BTreeMap::new(),
+        packages: BTreeMap::new(),
+    };
+    for view in files.recipes.iter().flat_map(|recipe| &recipe.views) {
+        if !station
+            .cameras
+            .iter()
+            .any(|camera| camera.name == view.camera)
+        {
+            mistakes.push(format!(
+                "view `{}` looks through camera `{}`, which the station does not have; add it under `[[cameras]]`",
+                view.name, view.camera
+            ));
+        }
+        if !files.calibrations.contains_key(&view.camera) {
+            match calibration_of(station, &view.camera) {
+                Ok(found) => {
+                    files.calibrations.insert(view.camera.clone(), found);
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        let needs_flat_field = view.steps.contains(&Step::FlatField);
+        if let Some((_, None)) = files
+            .calibrations
+            .get(&view.camera)
+            .filter(|_| needs_flat_field)
+        {
+            mistakes.push(format!(
+                "view `{}` wants `flat_field`, but the calibration of camera `{}` has none",
+                view.name, view.camera
+            ));
+        }
+        if !files.packages.contains_key(&view.model) {
+            match ModelPackage::open(&station.models.join(&view.model)) {
+                Ok(package) => {
+                    files.packages.insert(view.model.clone(), package);
+                }
+                Err(error) => mistakes.push(with_causes(&error)),
+            }
+        }
+    }
+    mistakes.sort();
+    mistakes.dedup();
+    if mistakes.is_empty() {
+        return Ok(files);
+    }
+    Err(StationError::Files {
+        station: station.name.clone(),
+        mistakes: Mistakes(mistakes),
+    })
+}
+
+/// Loads and tests the models and joins everything to inspectors.
+///
+/// # Errors
+/// [`StationError`] if ONNX Runtime is missing, a model fails its golden vectors, or a recipe does
+/// not fit its model or calibration.
+pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError> {
+    let runtime = Runtime::load(station.onnxruntime.as_deref())?;
+    let mut detectors: BTreeMap<String, Arc<dyn Detector>> = BTreeMap::new();
+    let mut reports = Vec::new();
+    for (name, package) in files.packages {
+        let loaded = OnnxDetector::load(package, &runtime, &station.session);
+        let (detector, report) = loaded.map_err(|cause| StationError::Model {
+            model: name.clone(),
+            cause,
+        })?;
+        reports.push((name.clone(), report));
+        detectors.insert(name, Arc::new(detector));
+    }
+    let mut inspectors = Vec::new();
+    for recipe in files.recipes {
+        let parts = recipe.views.iter().filter_map(|view| {
+            let (calibration, flat_field) = files.calibrations.get(&view.camera)?.clone();
+            let detector = Arc::clone(detectors.get(&view.model)?);
+            Some(ViewParts {
+                calibration,
+                flat_field,
+                detector,
+            })
+        });
+        let parts = parts.collect();
+        inspectors.push(Inspector::new(recipe, parts)?);
+    }
+    Ok(Ready {
+        inspectors,
+        reports,
+    })
+}
+
+impl Files {
+    /// Replaces the calibrations by a bare scale, so that pictures of any size and camera can be
+    /// judged; steps and places that need a calibrated camera are left out and named.
+    pub fn without_calibration(&mut self, mm_per_px: f64) -> Vec<String> {
+        let mut left_out = Vec::new();
+        for view in self.recipes.iter_mut().flat_map(|recipe| &mut recipe.views) {
+            let scale = Calibration::scale_only(&view.camera, mm_per_px);
+            self.calibrations.insert(view.camera.clone(), (scale, None));
+            let n_before = view.steps.len();
+            view.steps.retain(|step| matches!(step, Step::Clahe { .. }));
+            if view.steps.len() < n_before {
+                left_out.push(format!("view `{}`: undistort and flat-field", view.name));
+            }
+            if view.region.take().is_some() {
+                left_out.push(format!(
+                    "view `{}`: its region, the whole picture is judged",
+                    view.name
+                ));
+            }
+            // Polygons are places on the calibrated plane; the limits of all zones hold everywhere.
+            for zone in view
+                .zones
+                .iter_mut()
+                .filter(|zone| zone.polygon_mm.is_some())
+            {
+                zone.polygon_mm = None;
+                left_out.push(format!(
+                    "view `{}`: the outline of zone `{}`",
+                    view.name, zone.name
+                ));
+            }
+        }
+        left_out
+    }
+
+    /// The recipes.
+    pub fn recipes(&self) -> &[Recipe] {
+        &self.recipes
+    }
+
+    /// The calibrations, by camera.
+    pub fn calibrations(&self) -> impl Iterator<Item = &Calibration> {
+        self.calibrations
+            .values()
+            .map(|(calibration, _)| calibration)
+    }
+}
+
+/// Opens what stands behind a camera.
+///
+/// # Errors
+/// [`SourceError`] if it cannot be opened.
+pub fn open_source(camera: &CameraConfig) -> Result<Box<dyn FrameSource>, SourceError> {
+    let name = &camera.name;
+    Ok(match &camera.source {
+        SourceConfig::Folder(path, order) => Box::new(Folder::open(name, path, *order)?),
+        SourceConfig::Video(path) => Box::new(VideoFile::open(name, path)?),
+        SourceConfig::Generator(size) => Box::new(Generator::new(name, *size)),
+        SourceConfig::Usb(select, format) => Box::new(Camera::open(name, select, *format)?),
+    })
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn calibration_of(
+    station: &Station,
+    camera: &str,
+) -> Result<(Calibration, Option<FlatField>), String> {
+    let path: PathBuf = station.calibrations.join(format!("{camera}.toml"));
+    let calibration = read_text(&path)
+        .and_then(|text| Calibration::parse(&path, &text))
+        .map_err(|error| with_causes(&error))?;
+    if calibration.camera != camera {
+        return Err(format!(
+            "`{}` is the calibration of camera `{}`, not of `{camera}`",
+            path.display(),
+            calibration.camera
+        ));
+    }
+    let flat_field = match &calibration.flat_field {
+        None => None,
+        Some(picture) => {
+            let picture = read_picture(camera, picture).map_err(|error| with_causes(&error))?;
+            calibration
+                .check_size(picture.size)
+                .map_err(|error| error.to_string())?;
+            Some(FlatField::new(picture).map_err(|error| with_causes(&error))?)
+        }
+    };
+    Ok((calibration, flat_field))
+}
