@@ -1,1 +1,9 @@
-fn main() {}
+//! The `taktgate` command.
+
+mod app;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app::main()
+}

@@ -1,1 +1,176 @@
-//! Under construction.
+//! The command line: one file a command, printing, exit status.
+
+mod broker;
+mod check;
+mod completions;
+mod demo;
+mod init;
+mod line;
+mod model;
+mod print;
+mod replay;
+mod run;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use print::failed;
+
+/// How a command ended, for whoever called it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// 0: done, and all is well.
+    Good,
+    /// 3: done, and the answer is no: a check failed, a verdict differs, a part got no answer.
+    Bad,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and all is well
+  1  could not be done (the reason is on standard error)
+  2  the command line is wrong
+  3  done, and the answer is no: a file has mistakes, a model fails its test,
+     a replay differs from what was expected, a part got no answer in time";
+
+/// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
+/// before the takt runs out.
+#[derive(Parser)]
+#[command(name = "taktgate", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Args)]
+struct LogArgs {
+    /// What is logged to standard error, in the words of tracing's EnvFilter.
+    #[arg(
+        long,
+        global = true,
+        env = "TAKTGATE_LOG",
+        value_name = "FILTER",
+        help_heading = "Logging"
+    )]
+    log: Option<String>,
+    /// How it is logged.
+    #[arg(long, global = true, default_value = "text", help_heading = "Logging")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a station until it is stopped with Ctrl-C or SIGTERM.
+    Run(run::RunArgs),
+    /// Judges recorded pictures and draws the findings onto them.
+    Replay(replay::ReplayArgs),
+    /// Plays the line controller: announces parts, expects verdicts, keeps the account.
+    Line(line::LineArgs),
+    /// Says every mistake in a station's files, and tests its models.
+    Check(check::CheckArgs),
+    /// Looks at model packages.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Runs a broker for this machine only, until it is stopped.
+    Broker(broker::BrokerArgs),
+    /// Runs three stations, their lines and a broker on the samples.
+    Demo(demo::DemoArgs),
+    /// Writes a commented station folder to start from.
+    Init(init::InitArgs),
+    /// Writes the completions of a shell to standard output.
+    Completions(completions::CompletionsArgs),
+}
+
+/// The station of a command.
+#[derive(Args)]
+pub(crate) struct StationArg {
+    /// The station's file, or the folder that has its `station.toml`.
+    #[arg(value_name = "STATION")]
+    station: PathBuf,
+}
+
+impl StationArg {
+    fn path(&self) -> PathBuf {
+        if self.station.is_dir() {
+            self.station.join("station.toml")
+        } else {
+            self.station.clone()
+        }
+    }
+
+    fn read(&self) -> anyhow::Result<taktgate::station::Station> {
+        Ok(taktgate::station::read_station(&self.path())?)
+    }
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let quiet = match cli.command {
+        Command::Run(_) | Command::Broker(_) => "info,ort=warn",
+        _ => "warn,ort=error",
+    };
+    if let Err(error) = start_log(&cli.log, quiet) {
+        failed(&error);
+        return ExitCode::from(2);
+    }
+    if let Err(error) = taktgate::vision::init(VISION_THREADS) {
+        failed(&error.into());
+        return ExitCode::FAILURE;
+    }
+    let done = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Line(args) => line::line(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Model(command) => model::model(&command),
+        Command::Broker(args) => broker::broker(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Completions(args) => completions::completions(&args),
+    };
+    match done {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(3),
+        Err(error) => {
+            failed(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Frames are small and the model has the cores: one thread of `OpenCV` is the fastest on two cores.
+const VISION_THREADS: i32 = 1;
+
+fn start_log(log: &LogArgs, quiet: &str) -> anyhow::Result<()> {
+    let filter = log.log.as_deref().unwrap_or(quiet);
+    let filter = EnvFilter::try_new(filter).with_context(|| {
+        format!("`--log {filter}` is no filter; write for example `info,ort=warn`")
+    })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => {
+            subscriber
+                .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
+                .init();
+        }
+        LogFormat::Json => subscriber.json().init(),
+    }
+    Ok(())
+}

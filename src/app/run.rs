@@ -1,0 +1,82 @@
+//! `taktgate run`: one live station.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use taktgate::station;
+
+use super::print::{ms, note};
+use super::{Outcome, StationArg};
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  taktgate run samples/stamping
+  taktgate run /etc/taktgate/st-07/station.toml --data /var/lib/taktgate/st-07")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    station: StationArg,
+    /// Where records and images go, instead of the station file's `data`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The broker's port, instead of the station file's.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let mut station = args.station.read()?;
+    if let Some(data) = args.data {
+        station.data = data;
+    }
+    if let Some(port) = args.port {
+        station.connection.port = port;
+    }
+    let (name, data) = (station.name.clone(), station.data.clone());
+    let handle = station::start(station)?;
+    for (model, report) in &handle.reports {
+        note(format!("model {model}: {report}"));
+    }
+    note(format!(
+        "station {name} is ready after {} ms; records and images in {}; stop with Ctrl-C",
+        ms(started.elapsed()),
+        data.display()
+    ));
+    on_signal(handle.stopper())?;
+    handle.wait();
+    Ok(Outcome::Good)
+}
+
+/// Calls `stop` at Ctrl-C or SIGTERM, on a thread of its own.
+pub(crate) fn on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            if runtime.block_on(signalled()).is_ok() {
+                stop();
+            }
+        })
+        .context("cannot wait for signals")?;
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn signalled() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed,
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
