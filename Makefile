@@ -1,0 +1,49 @@
+# Two commands do everything, with only git, make and Rust (https://rustup.rs) on the machine:
+# `make demo` and `make test`. One profile, release, so that everything is built once.
+
+SHELL := /bin/sh
+# Where `make lint-tools` puts its own, and where rustup puts cargo.
+export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lint-tools bench train-setup clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: ## install what is missing (system packages, ONNX Runtime); asks for sudo only then
+	@scripts/setup.sh
+
+demo: setup ## build, then show the gate at work on the samples
+	cargo build --release
+	target/release/taktgate demo
+
+test: setup ## run all tests
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo test --release --doc && cargo nextest run --release; \
+	else \
+		echo "cargo-nextest is not installed, so plain \`cargo test\` runs the tests"; \
+		set -x; cargo test --release; \
+	fi
+
+lint: setup ## formatting, spelling, clippy and documentation; every warning is an error
+	cargo fmt --check
+	@if command -v typos >/dev/null; then typos; else echo "typos is not installed: make lint-tools"; fi
+	@if command -v taplo >/dev/null; then RUST_LOG=warn taplo fmt --check; else echo "taplo is not installed: make lint-tools"; fi
+	cargo clippy --locked --release --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
+
+lint-tools: ## install typos and taplo into .deps/lint
+	@test -x .deps/lint/bin/typos -a -x .deps/lint/bin/taplo || \
+		python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+			--only-binary=:all: --target .deps/lint typos==1.52.0 taplo==0.9.3
+
+bench: setup ## run the benchmarks
+	cargo bench --profile release
+
+train-setup: ## a Python environment for training models, in .deps/train (5 GB)
+	python3 -m venv .deps/train
+	.deps/train/bin/pip install --disable-pip-version-check -r models/train/requirements.txt
+
+clean: ## remove what was built; .deps stays
+	cargo clean
