@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::calibration::{Calibration, CalibrationFault};
+use crate::config::hex;
 use crate::domain::{
     Detection, Finding, Frame, ItemVersion, PointPx, Reason, RectPx, SizePx, StageTimings, Verdict,
     ViewRecord,
@@ -69,7 +70,7 @@ pub enum SetupError {
         view: String,
         /// What does not fit.
         #[source]
-        cause: VisionError,
+        cause: Box<VisionError>,
     },
 }
 
@@ -205,7 +206,7 @@ impl ViewInspector {
             this.preparer(size).map_err(|cause| SetupError::Prepare {
                 part_type: recipe.part_type.to_string(),
                 view: view.name.clone(),
-                cause,
+                cause: Box::new(cause),
             })?;
         }
         Ok(this)
@@ -257,12 +258,7 @@ impl ViewInspector {
 
     fn check_fitness(&mut self, frame: &Frame, record: &mut ViewRecord) -> Result<(), Fault> {
         let fingerprint = vision::fingerprint(frame);
-        record.image_sha256 = Some(
-            fingerprint
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        );
+        record.image_sha256 = Some(hex(&fingerprint));
         let before = self.fingerprint_before.replace(fingerprint);
         let unfit = |note: String| Fault {
             reason: Reason::ImageUnfit,

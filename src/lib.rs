@@ -8,11 +8,12 @@
 pub mod domain;
 
 pub mod config;
+pub mod recipe;
 
 pub mod calibration;
 pub mod gate;
+
 pub mod judge;
-pub mod recipe;
 
 pub mod vision;
 
@@ -26,5 +27,6 @@ pub mod source;
 
 pub mod inspect;
 
-pub mod line;
 pub mod station;
+
+pub mod line;

@@ -34,8 +34,6 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<Outcome> {
         ..BrokerSettings::local(&args.data)
     };
     let mut broker = Broker::start(settings)?;
-    super::print::say(format!("mqtt://127.0.0.1:{}", broker.port()));
-    note("a mosquitto for this machine only, without password; stop with Ctrl-C");
     let (stop, stopped) = sync_channel(1);
     on_signal(move || {
         // A second signal finds the first still waiting, which is enough.
@@ -44,6 +42,8 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<Outcome> {
             note("stopping already");
         }
     })?;
+    super::print::say(format!("mqtt://127.0.0.1:{}", broker.port()));
+    note("a mosquitto for this machine only, without password; stop with Ctrl-C");
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(MIND_EVERY) {
         if let Minded::Restarted = broker.mind()? {
             note("the broker had died and was restarted");

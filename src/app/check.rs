@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use taktgate::inspect::with_causes;
-use taktgate::station::{StationError, files_of, make_ready, open_source, read_station};
+use taktgate::calibration::Calibration;
+use taktgate::station::{Station, StationError, files_of, make_ready, open_source, read_station};
 
 use super::print::{failed, say, table};
 use super::{Outcome, StationArg};
@@ -25,65 +25,101 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<Outcome> {
-    match checked(args) {
-        Ok(rows) if args.json => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|(what, text)| format!("{what}: {text}"))
-                .collect();
-            say(serde_json::json!({"good": true, "checked": rows}));
-            Ok(Outcome::Good)
+    let mut checked = Checked::default();
+    if let Err(error) = checked.files_and_models(args) {
+        checked.mistakes.push(error.into());
+    }
+    let is_good = checked.mistakes.is_empty();
+    if args.json {
+        say(checked.json());
+    } else {
+        checked.print();
+    }
+    Ok(if is_good { Outcome::Good } else { Outcome::Bad })
+}
+
+#[derive(Default)]
+struct Checked {
+    rows: Vec<(String, String)>,
+    mistakes: Vec<anyhow::Error>,
+}
+
+impl Checked {
+    fn note(&mut self, what: impl Into<String>, text: impl Into<String>) {
+        self.rows.push((what.into(), text.into()));
+    }
+
+    fn files_and_models(&mut self, args: &CheckArgs) -> Result<(), StationError> {
+        let station = read_station(&args.station.path())?;
+        self.note("station", &station.name);
+        if !args.without_cameras {
+            self.cameras(&station);
         }
-        Ok(rows) => {
+        let files = files_of(&station)?;
+        for recipe in files.recipes() {
+            let (revision, n_views) = (recipe.revision, recipe.views.len());
+            self.note(
+                format!("recipe {}", recipe.part_type),
+                format!("revision {revision}, {n_views} view(s)"),
+            );
+        }
+        for calibration in files.calibrations() {
+            self.calibration(calibration);
+        }
+        for (model, report) in make_ready(&station, files)?.reports {
+            self.note(format!("model {model}"), report.to_string());
+        }
+        Ok(())
+    }
+
+    fn cameras(&mut self, station: &Station) {
+        for camera in &station.cameras {
+            match open_source(camera) {
+                Ok(_) => self.note(format!("camera {}", camera.name), "opens"),
+                Err(error) => self.mistakes.push(error.into()),
+            }
+        }
+    }
+
+    // Out of date, it would make every part INDETERMINATE.
+    fn calibration(&mut self, calibration: &Calibration) {
+        match calibration.check_date(Timestamp::now()) {
+            Ok(()) => self.note(
+                format!("calibration {}", calibration.camera),
+                format!(
+                    "valid until {}, {:.2} px rms",
+                    calibration.valid_until_utc, calibration.reprojection_error_rms_px
+                ),
+            ),
+            Err(fault) => self.mistakes.push(fault.into()),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let rows = self.rows.iter();
+        let rows: Vec<_> = rows.map(|(what, text)| format!("{what}: {text}")).collect();
+        let mistakes = self.mistakes.iter();
+        let mistakes: Vec<_> = mistakes.map(|error| format!("{error:#}")).collect();
+        serde_json::json!({
+            "good": mistakes.is_empty(),
+            "checked": rows,
+            "mistakes": mistakes,
+        })
+    }
+
+    fn print(self) {
+        if !self.rows.is_empty() {
             let mut table = table(&[]);
-            for (what, text) in rows {
+            for (what, text) in self.rows {
                 table.add_row([what, text]);
             }
             say(table);
+        }
+        if self.mistakes.is_empty() {
             say("no mistake found");
-            Ok(Outcome::Good)
         }
-        Err(error) => {
-            if args.json {
-                say(serde_json::json!({"good": false, "error": with_causes(&error)}));
-            } else {
-                failed(&error.into());
-            }
-            Ok(Outcome::Bad)
+        for mistake in &self.mistakes {
+            failed(mistake);
         }
     }
-}
-
-fn checked(args: &CheckArgs) -> Result<Vec<(String, String)>, StationError> {
-    let station = read_station(&args.station.path())?;
-    let files = files_of(&station)?;
-    let mut rows = vec![("station".to_owned(), station.name.clone())];
-    for recipe in files.recipes() {
-        let text = format!(
-            "revision {}, {} view(s)",
-            recipe.revision,
-            recipe.views.len()
-        );
-        rows.push((format!("recipe {}", recipe.part_type), text));
-    }
-    for calibration in files.calibrations() {
-        let text = match calibration.check_date(Timestamp::now()) {
-            Ok(()) => format!(
-                "valid until {}, {:.2} px rms",
-                calibration.valid_until_utc, calibration.reprojection_error_rms_px
-            ),
-            Err(fault) => fault.to_string(),
-        };
-        rows.push((format!("calibration {}", calibration.camera), text));
-    }
-    for (model, report) in make_ready(&station, files)?.reports {
-        rows.push((format!("model {model}"), report.to_string()));
-    }
-    if !args.without_cameras {
-        for camera in &station.cameras {
-            open_source(camera)?;
-            rows.push((format!("camera {}", camera.name), "opens".to_owned()));
-        }
-    }
-    Ok(rows)
 }

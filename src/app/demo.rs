@@ -12,7 +12,10 @@ use taktgate::publish::{Broker, BrokerSettings, Connection};
 use taktgate::station::{self, Station, read_station};
 
 use super::Outcome;
-use super::line::{account_table, only_part_type, part_line, run_line, sequence_from_clock};
+use super::line::{
+    TIME_MAX_MS, account_table, only_part_type, part_line, run_line, sequence_from_clock,
+    unique_prefix,
+};
 use super::print::{ms, note, say};
 
 #[derive(Args)]
@@ -31,7 +34,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 12)]
     parts: u32,
     /// From one part to the next.
-    #[arg(long, default_value_t = 800)]
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u64).range(..=TIME_MAX_MS))]
     takt_ms: u64,
 }
 
@@ -104,7 +107,7 @@ fn plan_of(args: &DemoArgs, station: &Station) -> anyhow::Result<(Plan, Connecti
         deadline: station.deadlines.deadline,
         first_sequence: sequence_from_clock(),
         part_type: only_part_type(station)?,
-        part_prefix: "P".to_owned(),
+        part_prefix: unique_prefix(),
         lot: Some("LOT-2026-47".to_owned()),
         supplier: Some("taktgate samples".to_owned()),
         ready_within: READY_WITHIN,

@@ -1,10 +1,11 @@
 //! `taktgate init`: a commented station folder to start from.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use taktgate::station::Station;
 
 use super::Outcome;
 use super::print::say;
@@ -39,12 +40,19 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         .context("the folder needs a name")?;
     taktgate::domain::Name::new(name)?;
     let package = taktgate::model::ModelPackage::open(&args.model)?;
-    let model = fs::canonicalize(&args.model)?;
-    let models = model
-        .parent()
-        .and_then(Path::parent)
-        .context("a package lies in models/NAME/VERSION")?;
     let version = package.item_version();
+    let reference = format!("{}/{}", version.name, version.version);
+    let models = package
+        .dir()
+        .ancestors()
+        .nth(2)
+        .filter(|models| models.join(&reference) == package.dir())
+        .with_context(|| {
+            format!(
+                "`{}` has the package {reference}; put it into a folder `{reference}`, where recipes look for it",
+                args.model.display()
+            )
+        })?;
     let labels: Vec<String> = package
         .manifest()
         .labels
@@ -52,9 +60,12 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         .map(|label| label.name.to_string())
         .collect();
     let values = [
-        ("@STATION@", name.to_owned()),
-        ("@MODELS@", models.display().to_string()),
-        ("@MODEL@", format!("{}/{}", version.name, version.version)),
+        ("@STATION@", toml::Value::from(name).to_string()),
+        (
+            "@MODELS@",
+            toml::Value::from(models.display().to_string()).to_string(),
+        ),
+        ("@MODEL@", reference),
         ("@LABELS@", labels.join(", ")),
     ];
     let fill = |template: &str| {
@@ -64,16 +75,19 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
                 text.replace(key, value)
             })
     };
+    let station = (
+        folder.join("station.toml"),
+        fill(include_str!("init/station.toml")),
+    );
+    // Read once before anything is written: a name may not fit the topics.
+    Station::parse(&station.0, &station.1)?;
     let write = |path: PathBuf, text: String| {
         fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
     };
     fs::create_dir_all(folder.join("calibration"))
         .and_then(|()| fs::create_dir_all(folder.join("data")))
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
-    write(
-        folder.join("station.toml"),
-        fill(include_str!("init/station.toml")),
-    )?;
+    write(station.0, station.1)?;
     write(
         folder.join("recipe.toml"),
         fill(include_str!("init/recipe.toml")),

@@ -24,10 +24,10 @@ pub(crate) struct LineArgs {
     #[arg(long, default_value_t = 12)]
     parts: u32,
     /// From one part to the next.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=TIME_MAX_MS))]
     takt_ms: u64,
     /// How long the line waits for a verdict, instead of the station's `deadline_ms`.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_MS))]
     deadline_ms: Option<u64>,
     /// The count of the first part; left out, the seconds since 1970, so that no count comes twice.
     #[arg(long)]
@@ -45,14 +45,18 @@ pub(crate) struct LineArgs {
     #[arg(long)]
     host: Option<String>,
     /// The broker's port, instead of the station file's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+    /// How long the line waits for a station that is ready.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_MS / 1_000))]
+    ready_within_s: u64,
     /// Prints one JSON object a part and one for the account.
     #[arg(long)]
     json: bool,
 }
 
-const READY_WITHIN: Duration = Duration::from_secs(15);
+/// An hour: what is longer is mistyped, and added to the clock it must not run over.
+pub(super) const TIME_MAX_MS: u64 = 3_600_000;
 
 pub(crate) fn line(args: &LineArgs) -> anyhow::Result<Outcome> {
     let station = args.station.read()?;
@@ -75,10 +79,10 @@ pub(crate) fn line(args: &LineArgs) -> anyhow::Result<Outcome> {
         deadline,
         first_sequence: args.first_sequence.unwrap_or_else(sequence_from_clock),
         part_type,
-        part_prefix: "P".to_owned(),
+        part_prefix: unique_prefix(),
         lot: args.lot.clone(),
         supplier: args.supplier.clone(),
-        ready_within: READY_WITHIN,
+        ready_within: Duration::from_secs(args.ready_within_s),
     };
     let account = run_line(connection, station.topics, &plan, |result, _| {
         if args.json {
@@ -119,6 +123,11 @@ pub(crate) fn run_line(
 /// The seconds since 1970: larger at every start, for some 80 years.
 pub(crate) fn sequence_from_clock() -> u32 {
     u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(1)
+}
+
+/// A prefix that no earlier run had, so that no part is ever taken for one of before.
+pub(crate) fn unique_prefix() -> String {
+    format!("P{:x}", jiff::Timestamp::now().as_millisecond())
 }
 
 /// The part type of a station with one recipe.

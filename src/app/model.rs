@@ -14,7 +14,7 @@ pub(crate) enum ModelCommand {
     #[command(after_help = "Example:\n  taktgate model inspect models/stamping-surface/0.1.0")]
     Inspect(PackageArgs),
     /// Loads a package, runs its golden vectors and measures its latency.
-    #[command(after_help = "Example:\n  taktgate model verify models/*/* --threads 1 --json")]
+    #[command(after_help = "Example:\n  taktgate model verify models/*/0.1.0 --threads 1 --json")]
     Verify(VerifyArgs),
 }
 

@@ -139,13 +139,26 @@ fn draw(args: &ReplayArgs, replayed: &Replayed, images: &Path) -> anyhow::Result
         .out
         .join("pictures")
         .join(record.verdict.word())
-        .join(below)
-        .with_extension("jpg");
+        .join(below);
+    let path = drawing_of(path);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make `{}`", folder.display()))?;
     }
     fs::write(&path, jpeg).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The name of a drawing: `a.png` becomes `a.png.jpg`, so that it stands beside that of `a.jpg`.
+fn drawing_of(picture: PathBuf) -> PathBuf {
+    if picture
+        .extension()
+        .is_some_and(|extension| extension == "jpg")
+    {
+        return picture;
+    }
+    let mut name = picture.into_os_string();
+    name.push(".jpg");
+    name.into()
 }
 
 impl Summary {

@@ -22,7 +22,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The broker's port, instead of the station file's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
 }
 
@@ -37,6 +37,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<Outcome> {
     }
     let (name, data) = (station.name.clone(), station.data.clone());
     let handle = station::start(station)?;
+    on_signal(handle.stopper())?;
     for (model, report) in &handle.reports {
         note(format!("model {model}: {report}"));
     }
@@ -45,38 +46,51 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<Outcome> {
         ms(started.elapsed()),
         data.display()
     ));
-    on_signal(handle.stopper())?;
     handle.wait();
     Ok(Outcome::Good)
 }
 
-/// Calls `stop` at Ctrl-C or SIGTERM, on a thread of its own.
+/// Calls `stop` at Ctrl-C or SIGTERM, on a thread of its own; none of them that comes after the
+/// return is missed.
 pub(crate) fn on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    const DOING: &str = "cannot wait for signals";
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .context(DOING)?;
+    let signalled = {
+        let _in_runtime = runtime.enter();
+        signalled().context(DOING)?
+    };
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            if runtime.block_on(signalled()).is_ok() {
+            if runtime.block_on(signalled) {
                 stop();
             }
         })
-        .context("cannot wait for signals")?;
+        .context(DOING)?;
     Ok(())
 }
 
+/// Listens from now on; comes true with the first signal.
 #[cfg(unix)]
-async fn signalled() -> std::io::Result<()> {
+fn signalled() -> std::io::Result<impl Future<Output = bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        pressed = tokio::signal::ctrl_c() => pressed,
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let heard = tokio::select! {
+            heard = terminate.recv() => heard,
+            heard = interrupt.recv() => heard,
+        };
+        heard.is_some()
+    })
 }
 
+/// Listens from now on; comes true with the first signal.
 #[cfg(not(unix))]
-async fn signalled() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+fn signalled() -> std::io::Result<impl Future<Output = bool>> {
+    let mut pressed = tokio::signal::windows::ctrl_c()?;
+    Ok(async move { pressed.recv().await.is_some() })
 }

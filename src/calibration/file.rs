@@ -107,11 +107,20 @@ fn check_lens(file: &CalibrationFile, checks: &mut Checks) -> Lens {
 }
 
 fn check_plane(matrix: &[[f64; 3]; 3], checks: &mut Checks) {
-    let [[a, b, c], [d, e, f], [g, h, i]] = *matrix;
-    let determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+    let [first, second, third] = *matrix;
+    let determinant: f64 = first
+        .iter()
+        .zip(cross(second, third))
+        .map(|(one, other)| one * other)
+        .sum();
     if !determinant.is_finite() || determinant.abs() < 1e-12 {
         checks.say("`mm_from_px` is no homography: its determinant is 0 or not finite");
     }
+}
+
+fn cross(one: [f64; 3], other: [f64; 3]) -> [f64; 3] {
+    let ([ax, ay, az], [bx, by, bz]) = (one, other);
+    [ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx]
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub struct Plan {
     pub first_sequence: Sequence,
     /// The type of all parts.
     pub part_type: String,
-    /// Part ids are this, a dash and the count.
+    /// Part ids are this, a dash and a number from 1.
     pub part_prefix: String,
     /// The lot of all parts.
     pub lot: Option<String>,
@@ -136,7 +136,9 @@ fn wait_until_ready(
                 return Ok(());
             }
             Ok(ControllerEvent::State(state)) => last = format!("it says: {}", state.reason),
-            Ok(ControllerEvent::Connected) => last = "the broker knows no such station".to_owned(),
+            Ok(ControllerEvent::Connected) => {
+                "the broker knows no such station".clone_into(&mut last);
+            }
             Ok(ControllerEvent::Disconnected { error }) => last = error,
             Ok(_) => {}
             Err(_) => {
@@ -157,7 +159,7 @@ fn announce(
     account: &mut Account,
 ) -> Result<(), LineError> {
     let sequence = plan.first_sequence.wrapping_add(n_before);
-    let part_id = format!("{}-{sequence:05}", plan.part_prefix);
+    let part_id = format!("{}-{:04}", plan.part_prefix, n_before + 1);
     let now = Instant::now();
     account.announce(sequence, &part_id, now, now + plan.deadline);
     let trigger = TriggerPayload {
@@ -187,9 +189,10 @@ fn take(event: ControllerEvent, account: &mut Account) -> Option<PartResult> {
         },
         ControllerEvent::Plc { block, .. } => account.block(block.sequence, block.verdict),
         ControllerEvent::Unreadable { .. } => account.unreadable += 1,
-        // Their parts get no answer, and silence is counted when the deadline comes.
-        ControllerEvent::TriggerExpired { .. } | ControllerEvent::TriggerUnheard { .. } => {}
-        ControllerEvent::State(_)
+        // A trigger that expired or was not heard gets no answer: counted when its deadline comes.
+        ControllerEvent::TriggerExpired { .. }
+        | ControllerEvent::TriggerUnheard { .. }
+        | ControllerEvent::State(_)
         | ControllerEvent::Health(_)
         | ControllerEvent::Event(_)
         | ControllerEvent::Record(_)

@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
+use crate::config::sha256_hex;
 use crate::domain::{Class, ItemVersion};
 
 use super::manifest::{Golden, Manifest, ManifestFile, Mistakes, SCHEMA};
@@ -119,7 +119,7 @@ impl ModelPackage {
         Ok(Self {
             dir: root,
             manifest,
-            sha256: sha256(&bytes),
+            sha256: sha256_hex(&bytes),
             sealed,
         })
     }
@@ -280,7 +280,7 @@ fn checked_bytes(
         return Err("this link leaves the package; put the file itself there".to_owned());
     }
     let bytes = read_file(&path, bytes_max).map_err(|error| format!("cannot read it: {error}"))?;
-    let found = sha256(&bytes);
+    let found = sha256_hex(&bytes);
     if found == expected {
         Ok(bytes)
     } else {
@@ -306,16 +306,4 @@ fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
         )));
     }
     Ok(bytes)
-}
-
-/// SHA-256 in lower-case hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
 }

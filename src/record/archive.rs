@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 
 use super::RecordError;
-use super::chain::hex;
+use crate::config::hex;
 use crate::domain::Verdict;
 
 /// Most frames that wait to be written.

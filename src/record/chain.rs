@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::open::sql;
 use super::{RecordError, RecordForm, RecordReader};
+use crate::config::hex;
 
 /// What the first record of a store has for the hash of the record before it.
 pub const CHAIN_START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -74,15 +75,6 @@ pub(super) fn chain_sha256(previous: &str, json: &str) -> String {
         .chain_update(json)
         .finalize();
     hex(&digest)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .flatten()
-        .collect()
 }
 
 /// A time as its column has it: all of one length, so that text order is time order.

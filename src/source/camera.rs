@@ -2,12 +2,13 @@
 //!
 //! The camera runs free on a thread of its own, which keeps the newest frame; a capture takes the
 //! first frame that was exposed after the trigger. So a picture is never older than its part, and a
-//! camera that hangs costs the part its deadline and nothing else.
+//! camera that hangs costs the part its deadline and nothing else. Only the frame that is taken is
+//! decoded: the thread must be back at the driver before the next frame, or the driver's queue ages.
 
 use std::str::FromStr;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nokhwa::utils::{
     ApiBackend, CameraFormat as NokhwaFormat, CameraIndex, CameraInfo, FrameFormat,
@@ -19,7 +20,7 @@ use super::{FrameSource, SourceError};
 use crate::domain::{Frame, PixelFormat, SizePx, Trigger};
 use crate::vision::{DecodeLimits, Picture, decode, picture_from_yuyv};
 
-/// How a camera that gave an error is asked again.
+/// When a camera that gave an error is opened again: an unplugged one has a new device behind it.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a camera may take to open.
@@ -71,8 +72,16 @@ struct Newest {
 
 #[derive(Default)]
 struct State {
-    frame: Option<Result<Frame, SourceError>>,
+    taken: Option<Taken>,
     stop: bool,
+}
+
+/// What the driver gave, not decoded yet.
+struct Taken {
+    // The earliest moment at which its exposure can have begun.
+    began_at: Instant,
+    camera_frame: u64,
+    buffer: Result<Buffer, String>,
 }
 
 impl Newest {
@@ -119,33 +128,31 @@ impl Camera {
         })
     }
 
-    /// Starts the camera's thread, which opens the device: a nokhwa camera stays on one thread.
+    /// Starts the camera's thread, which opens the device, and opens it again after each error: a
+    /// nokhwa camera stays on one thread.
     ///
     /// # Errors
     /// [`SourceError::Device`] if it does not open, has another format or gives no stream.
     pub fn start(
         name: &str,
         format: CameraFormat,
-        open: impl FnOnce() -> Result<nokhwa::Camera, String> + Send + 'static,
+        open: impl Fn() -> Result<nokhwa::Camera, String> + Send + 'static,
     ) -> Result<Self, SourceError> {
-        let fault = |text: String| SourceError::Device {
-            camera: name.to_owned(),
-            text,
-        };
+        let fault = |text| device_error(name, text);
         let newest = Arc::new(Newest::default());
-        let (shared, camera) = (Arc::clone(&newest), name.to_owned());
+        let shared = Arc::clone(&newest);
+        let open = move || open().and_then(|device| streaming(device, format));
         let (opened, is_open) = sync_channel(1);
         std::thread::Builder::new()
             .name(format!("camera {name}"))
             .spawn(move || {
-                let device = open().and_then(|device| streaming(device, format));
-                let (device, outcome) = match device {
+                let (device, outcome) = match open() {
                     Ok(device) => (Some(device), Ok(())),
                     Err(text) => (None, Err(text)),
                 };
                 // Nobody waits any more if opening took too long; then there is nothing to run for.
-                if let (Ok(()), Some(mut device)) = (opened.send(outcome), device) {
-                    run(&camera, &mut device, &shared);
+                if let (Ok(()), Some(device)) = (opened.send(outcome), device) {
+                    run(device, &open, &shared);
                 }
             })
             .map_err(|error| fault(format!("no thread for it: {error}")))?;
@@ -184,22 +191,34 @@ impl FrameSource for Camera {
     fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError> {
         let started = Instant::now();
         let mut state = self.newest.lock();
-        loop {
-            match state.frame.take() {
-                Some(Ok(frame)) if trigger.arrived_at <= frame.captured_at => return Ok(frame),
-                Some(Err(error)) => return Err(error),
-                _ => {}
+        let taken = loop {
+            // A frame or an error from before the trigger is not the part's.
+            let is_new = |taken: &mut Taken| trigger.arrived_at <= taken.began_at;
+            if let Some(taken) = state.taken.take_if(is_new) {
+                break taken;
             }
             let left = latest.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(SourceError::Timeout {
-                    camera: self.camera.clone(),
-                    waited_ms: started.elapsed().as_millis(),
+                return Err(match &state.taken {
+                    Some(Taken {
+                        buffer: Err(text), ..
+                    }) => device_error(&self.camera, text.clone()),
+                    _ => SourceError::Timeout {
+                        camera: self.camera.clone(),
+                        waited_ms: started.elapsed().as_millis(),
+                    },
                 });
             }
             let waited = self.newest.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        };
+        drop(state);
+        let buffer = taken
+            .buffer
+            .map_err(|text| device_error(&self.camera, text))?;
+        let mut frame = frame_from(&self.camera, &buffer, taken.began_at)?;
+        frame.camera_frame = taken.camera_frame;
+        Ok(frame)
     }
 }
 
@@ -211,27 +230,32 @@ impl Drop for Camera {
     }
 }
 
-fn run(camera: &str, device: &mut nokhwa::Camera, newest: &Newest) {
-    let mut n_frames = 0;
+fn run(
+    device: nokhwa::Camera,
+    open: &impl Fn() -> Result<nokhwa::Camera, String>,
+    newest: &Newest,
+) {
+    let mut device = Ok(device);
+    let mut camera_frame = 0;
     let mut asked_at = Instant::now();
     loop {
-        // A camera exposes while it still sends the frame before, so the earliest moment at which
-        // this exposure can have begun is when that frame was asked for.
-        let exposed_at = std::mem::replace(&mut asked_at, Instant::now());
-        let taken = match device.frame() {
-            Ok(buffer) => frame_from(camera, &buffer, exposed_at),
-            Err(error) => Err(SourceError::Device {
-                camera: camera.to_owned(),
-                text: format!("{error}; is it still plugged in?"),
-            }),
+        let asked_before = std::mem::replace(&mut asked_at, Instant::now());
+        let buffer = match &mut device {
+            Ok(device) => device
+                .frame()
+                .map_err(|error| format!("{error}; is it still plugged in?")),
+            Err(text) => Err(std::mem::take(text)),
         };
-        n_frames += 1;
-        let failed = taken.is_err();
+        camera_frame += 1;
+        let failed = buffer.is_err();
         let mut state = newest.lock();
-        state.frame = Some(taken.map(|mut frame| {
-            frame.camera_frame = n_frames;
-            frame
-        }));
+        state.taken = Some(Taken {
+            began_at: buffer
+                .as_ref()
+                .map_or(asked_at, |buffer| began_at(buffer, asked_before)),
+            camera_frame,
+            buffer,
+        });
         newest.changed.notify_all();
         if failed && !state.stop {
             let waited = newest.changed.wait_timeout(state, RETRY_AFTER);
@@ -240,7 +264,26 @@ fn run(camera: &str, device: &mut nokhwa::Camera, newest: &Newest) {
         if state.stop {
             return;
         }
+        drop(state);
+        if failed {
+            // The one that failed goes first: a device has one stream.
+            drop(std::mem::replace(&mut device, Err(String::new())));
+            device = open();
+        }
     }
+}
+
+/// The earliest moment at which the exposure can have begun. A camera exposes while it still sends
+/// the frame before, so that is when that one was asked for; or the driver's own time, if it is
+/// earlier because the frame had to wait in the driver's queue.
+fn began_at(buffer: &Buffer, asked_before: Instant) -> Instant {
+    buffer
+        .capture_timestamp()
+        .and_then(|since_1970| {
+            let taken_at = SystemTime::UNIX_EPOCH.checked_add(since_1970)?;
+            Instant::now().checked_sub(taken_at.elapsed().ok()?)
+        })
+        .map_or(asked_before, |taken_at| taken_at.min(asked_before))
 }
 
 fn frame_from(camera: &str, buffer: &Buffer, captured_at: Instant) -> Result<Frame, SourceError> {
@@ -270,13 +313,18 @@ fn frame_from(camera: &str, buffer: &Buffer, captured_at: Instant) -> Result<Fra
             })?
         }
         other @ (FrameFormat::NV12 | FrameFormat::RAWRGB | FrameFormat::RAWBGR) => {
-            return Err(SourceError::Device {
-                camera: camera.to_owned(),
-                text: format!("it sends {other}; set `fourcc` to mjpeg, yuyv or grey"),
-            });
+            let text = format!("it sends {other}; set `fourcc` to mjpeg, yuyv or grey");
+            return Err(device_error(camera, text));
         }
     };
     Ok(picture.into_frame(camera, captured_at)?)
+}
+
+fn device_error(camera: &str, text: String) -> SourceError {
+    SourceError::Device {
+        camera: camera.to_owned(),
+        text,
+    }
 }
 
 fn frame_format(fourcc: FourCc) -> FrameFormat {

@@ -97,21 +97,19 @@ impl Live {
         let same = |said: &&VerdictPayload| {
             said.sequence == trigger.sequence && said.part_id == trigger.part.as_str()
         };
-        let payload = match self.said.iter().rev().find(same) {
-            Some(said) => said.clone(),
+        let payload = if let Some(said) = self.said.iter().rev().find(same) {
+            said.clone()
+        } else {
             // Answered before a restart: the verdict is known, its details are in the record.
-            None => {
-                let empty = Inspection::without_views(verdict);
-                let record = self.record(trigger.clone(), verdict, empty);
-                let remaining = Duration::ZERO;
-                let validity = Validity {
-                    remaining,
-                    expires_at_utc: record.decided_at_utc,
-                };
-                VerdictPayload {
-                    record_id: String::new(),
-                    ..VerdictPayload::new(&record, validity)
-                }
+            let empty = Inspection::without_views(verdict);
+            let record = self.record(trigger.clone(), verdict, empty);
+            let validity = Validity {
+                remaining: Duration::ZERO,
+                expires_at_utc: record.decided_at_utc,
+            };
+            VerdictPayload {
+                record_id: String::new(),
+                ..VerdictPayload::new(&record, validity)
             }
         };
         let remaining = deadline.saturating_duration_since(Instant::now());

@@ -1,16 +1,21 @@
 //! The station file as written and checked: who the station is, where its things lie, how fast it answers.
 
+mod file;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::Deserialize;
 
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, SizePx};
 use crate::model::{Provider, SessionOptions};
 use crate::publish::{Connection, Protocol, Tls, Topics};
 use crate::record::ArchiveRules;
-use crate::source::{CameraFormat, CameraSelect, FourCc, Order};
+use crate::source::{CameraFormat, CameraSelect, Order};
+
+use file::{
+    BrokerFile, CameraFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, OrderFile, ProtocolFile,
+    SourceFile, StationFile, loopback,
+};
 
 const SCHEMA: u32 = 1;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -79,185 +84,6 @@ pub enum SourceConfig {
     Generator(SizePx),
     /// A USB camera.
     Usb(CameraSelect, CameraFormat),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StationFile {
-    schema: u32,
-    station: String,
-    recipes: Vec<PathBuf>,
-    models: PathBuf,
-    calibrations: PathBuf,
-    data: PathBuf,
-    mqtt: MqttFile,
-    #[serde(default)]
-    deadlines: DeadlinesFile,
-    #[serde(default)]
-    onnxruntime: OnnxRuntimeFile,
-    #[serde(default)]
-    archive: ArchiveFile,
-    #[serde(default)]
-    cameras: Vec<CameraFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MqttFile {
-    #[serde(default = "external")]
-    broker: BrokerFile,
-    #[serde(default = "loopback")]
-    host: String,
-    #[serde(default = "mqtt_port")]
-    port: u16,
-    #[serde(default)]
-    protocol: ProtocolFile,
-    #[serde(default = "prefix")]
-    prefix: String,
-    enterprise: String,
-    site: String,
-    area: String,
-    line: String,
-    user: Option<String>,
-    password_env: Option<String>,
-    password_file: Option<PathBuf>,
-    tls: Option<TlsFile>,
-}
-
-#[derive(Deserialize, PartialEq, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum BrokerFile {
-    Embedded,
-    External,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-enum ProtocolFile {
-    #[default]
-    #[serde(rename = "5")]
-    V5,
-    #[serde(rename = "3.1.1")]
-    V311,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsFile {
-    ca: PathBuf,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-}
-
-fn external() -> BrokerFile {
-    BrokerFile::External
-}
-
-fn loopback() -> String {
-    "127.0.0.1".to_owned()
-}
-
-fn mqtt_port() -> u16 {
-    1883
-}
-
-fn prefix() -> String {
-    "taktgate".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct DeadlinesFile {
-    deadline_ms: u64,
-    answer_margin_ms: u64,
-    open_parts_max: usize,
-}
-
-impl Default for DeadlinesFile {
-    fn default() -> Self {
-        Self {
-            deadline_ms: 2_000,
-            answer_margin_ms: 20,
-            open_parts_max: 4,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct OnnxRuntimeFile {
-    library: Option<PathBuf>,
-    threads: usize,
-    spinning: bool,
-    provider: String,
-}
-
-impl Default for OnnxRuntimeFile {
-    fn default() -> Self {
-        Self {
-            library: None,
-            threads: 2,
-            spinning: false,
-            provider: "cpu".to_owned(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ArchiveFile {
-    ok_share: f64,
-    ng_and_indeterminate: bool,
-    drawn: bool,
-}
-
-impl Default for ArchiveFile {
-    fn default() -> Self {
-        Self {
-            ok_share: 0.1,
-            ng_and_indeterminate: true,
-            drawn: true,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CameraFile {
-    name: String,
-    source: SourceFile,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum SourceFile {
-    Folder {
-        path: PathBuf,
-        #[serde(default)]
-        order: OrderFile,
-    },
-    Video {
-        path: PathBuf,
-    },
-    Generator {
-        width_px: u32,
-        height_px: u32,
-    },
-    Usb {
-        device: String,
-        width_px: u32,
-        height_px: u32,
-        fourcc: FourCc,
-        rate_fps: u32,
-    },
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum OrderFile {
-    #[default]
-    Once,
-    Again,
-    ByPart,
 }
 
 impl Station {
@@ -440,7 +266,10 @@ fn check_camera(folder: &Path, file: CameraFile, checks: &mut Checks) -> CameraC
             };
             SourceConfig::Folder(folder.join(path), order)
         }
-        SourceFile::Video { path } => SourceConfig::Video(folder.join(path)),
+        SourceFile::Video { path } => SourceConfig::Video(match path.to_str() {
+            Some(url) if url.contains("://") => path,
+            _ => folder.join(path),
+        }),
         SourceFile::Generator {
             width_px,
             height_px,

@@ -8,6 +8,7 @@ mod pictures;
 mod ready;
 mod replay;
 mod run;
+mod start;
 mod worker;
 
 pub use config::{CameraConfig, Deadlines, SourceConfig, Station};
@@ -16,4 +17,4 @@ pub use ready::{
     Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,
 };
 pub use replay::{Replay, Replayed, stable_line};
-pub use run::{Handle, start};
+pub use start::{Handle, start};

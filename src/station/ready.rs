@@ -11,7 +11,7 @@ use crate::model::{
     Detector, LoadReport, ModelError, ModelPackage, OnnxDetector, Runtime, RuntimeError,
 };
 use crate::publish::{BrokerError, PublishError};
-use crate::recipe::{Recipe, Step};
+use crate::recipe::{Recipe, Step, View};
 use crate::record::RecordError;
 use crate::source::{Camera, Folder, FrameSource, Generator, SourceError, VideoFile, read_picture};
 use crate::vision::FlatField;
@@ -43,6 +43,18 @@ pub enum StationError {
         /// What is wrong with it.
         #[source]
         cause: ModelError,
+    },
+    /// A model that can never answer in time.
+    #[error(
+        "model `{model}` takes {latency_ms} ms a run, the deadline is {deadline_ms} ms; give it more time, more threads or a smaller model"
+    )]
+    TooSlow {
+        /// Name and version.
+        model: String,
+        /// The middle of the latency self-test.
+        latency_ms: u128,
+        /// The station's deadline.
+        deadline_ms: u128,
     },
     /// A recipe that does not fit its model or calibration.
     #[error(transparent)]
@@ -129,68 +141,16 @@ pub fn part_types_of(station: &Station) -> Result<Vec<String>, StationError> {
 /// [`StationError::Files`] with every mistake of every file.
 pub fn files_of(station: &Station) -> Result<Files, StationError> {
     let mut mistakes = Vec::new();
-    let mut recipes: Vec<Recipe> = Vec::new();
-    for path in &station.recipes {
-        match read_text(path).and_then(|text| Recipe::parse(path, &text)) {
-            Ok(recipe)
-                if recipes
-                    .iter()
-                    .any(|other| other.part_type == recipe.part_type) =>
-            {
-                mistakes.push(format!(
-                    "`{}`: a second recipe for `{}`",
-                    path.display(),
-                    recipe.part_type
-                ))
-            }
-            Ok(recipe) => recipes.push(recipe),
-            Err(error) => mistakes.push(with_causes(&error)),
-        }
-    }
+    let recipes = recipes_of(station, &mut mistakes);
     let mut files = Files {
-        recipes,
+        recipes: Vec::new(),
         calibrations: BTreeMap::new(),
         packages: BTreeMap::new(),
     };
-    for view in files.recipes.iter().flat_map(|recipe| &recipe.views) {
-        if !station
-            .cameras
-            .iter()
-            .any(|camera| camera.name == view.camera)
-        {
-            mistakes.push(format!(
-                "view `{}` looks through camera `{}`, which the station does not have; add it under `[[cameras]]`",
-                view.name, view.camera
-            ));
-        }
-        if !files.calibrations.contains_key(&view.camera) {
-            match calibration_of(station, &view.camera) {
-                Ok(found) => {
-                    files.calibrations.insert(view.camera.clone(), found);
-                }
-                Err(mistake) => mistakes.push(mistake),
-            }
-        }
-        let needs_flat_field = view.steps.contains(&Step::FlatField);
-        if let Some((_, None)) = files
-            .calibrations
-            .get(&view.camera)
-            .filter(|_| needs_flat_field)
-        {
-            mistakes.push(format!(
-                "view `{}` wants `flat_field`, but the calibration of camera `{}` has none",
-                view.name, view.camera
-            ));
-        }
-        if !files.packages.contains_key(&view.model) {
-            match ModelPackage::open(&station.models.join(&view.model)) {
-                Ok(package) => {
-                    files.packages.insert(view.model.clone(), package);
-                }
-                Err(error) => mistakes.push(with_causes(&error)),
-            }
-        }
+    for view in recipes.iter().flat_map(|recipe| &recipe.views) {
+        files.add_parts_of(view, station, &mut mistakes);
     }
+    files.recipes = recipes;
     mistakes.sort();
     mistakes.dedup();
     if mistakes.is_empty() {
@@ -200,6 +160,23 @@ pub fn files_of(station: &Station) -> Result<Files, StationError> {
         station: station.name.clone(),
         mistakes: Mistakes(mistakes),
     })
+}
+
+fn recipes_of(station: &Station, mistakes: &mut Vec<String>) -> Vec<Recipe> {
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for path in &station.recipes {
+        match read_text(path).and_then(|text| Recipe::parse(path, &text)) {
+            Ok(recipe) => {
+                let (path, part_type) = (path.display(), &recipe.part_type);
+                if recipes.iter().any(|other| other.part_type == *part_type) {
+                    mistakes.push(format!("`{path}`: a second recipe for `{part_type}`"));
+                }
+                recipes.push(recipe);
+            }
+            Err(error) => mistakes.push(with_causes(&error)),
+        }
+    }
+    recipes
 }
 
 /// Loads and tests the models and joins everything to inspectors.
@@ -241,6 +218,37 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
 }
 
 impl Files {
+    fn add_parts_of(&mut self, view: &View, station: &Station, mistakes: &mut Vec<String>) {
+        let (name, camera) = (&view.name, &view.camera);
+        if !station.cameras.iter().any(|known| known.name == *camera) {
+            mistakes.push(format!(
+                "view `{name}` looks through camera `{camera}`, which the station does not have; add it under `[[cameras]]`"
+            ));
+        }
+        if !self.calibrations.contains_key(camera) {
+            match calibration_of(station, camera) {
+                Ok(found) => {
+                    self.calibrations.insert(camera.clone(), found);
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        let has_no_flat_field = matches!(self.calibrations.get(camera), Some((_, None)));
+        if view.steps.contains(&Step::FlatField) && has_no_flat_field {
+            mistakes.push(format!(
+                "view `{name}` wants `flat_field`, but the calibration of camera `{camera}` has none"
+            ));
+        }
+        if !self.packages.contains_key(&view.model) {
+            match ModelPackage::open(&station.models.join(&view.model)) {
+                Ok(package) => {
+                    self.packages.insert(view.model.clone(), package);
+                }
+                Err(error) => mistakes.push(with_causes(&error)),
+            }
+        }
+    }
+
     /// Replaces the calibrations by a bare scale, so that pictures of any size and camera can be
     /// judged; steps and places that need a calibrated camera are left out and named.
     pub fn without_calibration(&mut self, mm_per_px: f64) -> Vec<String> {

@@ -13,7 +13,7 @@ use crate::source::{SourceError, pictures_below, read_frame};
 use super::ready::{Ready, StationError};
 
 /// Far enough that no replayed part is ever late.
-const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+const NO_DEADLINE: Duration = Duration::from_hours(24);
 
 /// Pictures to be judged by one recipe.
 pub struct Replay {

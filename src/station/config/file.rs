@@ -1,0 +1,186 @@
+//! The station file as written, with its defaults.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::source::FourCc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StationFile {
+    pub(super) schema: u32,
+    pub(super) station: String,
+    pub(super) recipes: Vec<PathBuf>,
+    pub(super) models: PathBuf,
+    pub(super) calibrations: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) mqtt: MqttFile,
+    #[serde(default)]
+    pub(super) deadlines: DeadlinesFile,
+    #[serde(default)]
+    pub(super) onnxruntime: OnnxRuntimeFile,
+    #[serde(default)]
+    pub(super) archive: ArchiveFile,
+    #[serde(default)]
+    pub(super) cameras: Vec<CameraFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MqttFile {
+    #[serde(default = "external")]
+    pub(super) broker: BrokerFile,
+    #[serde(default = "loopback")]
+    pub(super) host: String,
+    #[serde(default = "mqtt_port")]
+    pub(super) port: u16,
+    #[serde(default)]
+    pub(super) protocol: ProtocolFile,
+    #[serde(default = "prefix")]
+    pub(super) prefix: String,
+    pub(super) enterprise: String,
+    pub(super) site: String,
+    pub(super) area: String,
+    pub(super) line: String,
+    pub(super) user: Option<String>,
+    pub(super) password_env: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) tls: Option<TlsFile>,
+}
+
+#[derive(Deserialize, PartialEq, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum BrokerFile {
+    Embedded,
+    External,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+pub(super) enum ProtocolFile {
+    #[default]
+    #[serde(rename = "5")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    pub(super) ca: PathBuf,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+pub(super) fn external() -> BrokerFile {
+    BrokerFile::External
+}
+
+pub(super) fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+pub(super) fn mqtt_port() -> u16 {
+    1883
+}
+
+pub(super) fn prefix() -> String {
+    "taktgate".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DeadlinesFile {
+    pub(super) deadline_ms: u64,
+    pub(super) answer_margin_ms: u64,
+    pub(super) open_parts_max: usize,
+}
+
+impl Default for DeadlinesFile {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 2_000,
+            answer_margin_ms: 20,
+            open_parts_max: 4,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OnnxRuntimeFile {
+    pub(super) library: Option<PathBuf>,
+    pub(super) threads: usize,
+    pub(super) spinning: bool,
+    pub(super) provider: String,
+}
+
+impl Default for OnnxRuntimeFile {
+    fn default() -> Self {
+        Self {
+            library: None,
+            threads: 2,
+            spinning: false,
+            provider: "cpu".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ArchiveFile {
+    pub(super) ok_share: f64,
+    pub(super) ng_and_indeterminate: bool,
+    pub(super) drawn: bool,
+}
+
+impl Default for ArchiveFile {
+    fn default() -> Self {
+        Self {
+            ok_share: 0.1,
+            ng_and_indeterminate: true,
+            drawn: true,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CameraFile {
+    pub(super) name: String,
+    pub(super) source: SourceFile,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum SourceFile {
+    Folder {
+        path: PathBuf,
+        #[serde(default)]
+        order: OrderFile,
+    },
+    Video {
+        path: PathBuf,
+    },
+    Generator {
+        width_px: u32,
+        height_px: u32,
+    },
+    Usb {
+        device: String,
+        width_px: u32,
+        height_px: u32,
+        fourcc: FourCc,
+        rate_fps: u32,
+    },
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OrderFile {
+    #[default]
+    Once,
+    Again,
+    ByPart,
+}

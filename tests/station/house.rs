@@ -1,0 +1,394 @@
+//! A station folder, the real binary, a real mosquitto and an independent reader.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use taktgate::domain::{Frame, PixelFormat, SizePx};
+use taktgate::publish::{Broker, BrokerSettings};
+use taktgate::record::RecordReader;
+use taktgate::vision::encode_png;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const PREFIX: &str = "taktgate/acme/site/area/line/st";
+
+/// Limits and deadlines that a test sets for itself.
+pub(crate) struct Settings {
+    pub(crate) deadline_ms: u64,
+    pub(crate) open_parts_max: usize,
+    pub(crate) model: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 20_000,
+            open_parts_max: 4,
+            model: "segment",
+        }
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
+    pub(crate) broker: Broker,
+}
+
+impl House {
+    /// Parts `good`, `bad` and `cut` have pictures; every other part has none.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker_folder = folder.path().join("broker");
+        let broker = Broker::start(BrokerSettings {
+            is_persistent: true,
+            ..BrokerSettings::local(&broker_folder)
+        })
+        .unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/models")
+            .join(settings.model);
+        copy(&package, &at("models").join(settings.model).join("1.0.0"));
+        fs::create_dir_all(at("frames")).unwrap();
+        fs::create_dir_all(at("calibration")).unwrap();
+        let bad = picture(true);
+        fs::write(at("frames/good.png"), picture(false)).unwrap();
+        fs::write(at("frames/cut.png"), &bad[..bad.len() / 2]).unwrap();
+        fs::write(at("frames/bad.png"), bad).unwrap();
+        fs::write(at("station.toml"), station_toml(settings, broker.port())).unwrap();
+        fs::write(at("recipe.toml"), RECIPE.replace("@MODEL@", settings.model)).unwrap();
+        fs::write(at("calibration/cam.toml"), CALIBRATION).unwrap();
+        Self { folder, broker }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A ready station and a reader that sees all that it says.
+    pub(crate) fn start(&self) -> (Running, Witness) {
+        let witness = Witness::start(self.broker.port());
+        let running = self.run();
+        let state = witness.next("state", |state| state["state"] == "ready");
+        assert_eq!(state["recipes"][0]["name"], "plate");
+        (running, witness)
+    }
+
+    pub(crate) fn run(&self) -> Running {
+        let log = fs::File::create(self.path("run.log")).unwrap();
+        let child = taktgate()
+            .arg("run")
+            .arg(self.folder.path())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Running {
+            child,
+            log: self.path("run.log"),
+        }
+    }
+
+    pub(crate) fn trigger(&self, sequence: u32, part: &str) {
+        self.trigger_of(sequence, part, "plate");
+    }
+
+    pub(crate) fn trigger_of(&self, sequence: u32, part: &str, part_type: &str) {
+        let payload = serde_json::json!({
+            "schema": 1, "sequence": sequence, "part_id": part, "part_type": part_type,
+            "lot": "L-7", "supplier": "Stahl AG",
+        });
+        self.publish("cmd/trigger", &payload.to_string());
+    }
+
+    /// Makes the part's picture a pipe: its inspection waits until somebody writes into it.
+    pub(crate) fn hold(&self, part: &str) {
+        let path = self.path(&format!("frames/{part}.png"));
+        fs::remove_file(&path).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Lets a held inspection go on, with the picture of a bad part.
+    pub(crate) fn release(&self, part: &str) {
+        fs::write(self.path(&format!("frames/{part}.png")), picture(true)).unwrap();
+    }
+
+    pub(crate) fn kill_broker(&self) {
+        let pid = self.broker.pid().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-KILL", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits until the station's store has so many records.
+    pub(crate) fn wait_for_records(&self, n_records: u64) {
+        let until = Instant::now() + PATIENCE;
+        let store = RecordReader::open(&self.path("data/records.sqlite")).unwrap();
+        while store.len().unwrap() < n_records {
+            assert!(Instant::now() < until, "no {n_records} records");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn publish(&self, leaf: &str, payload: &str) {
+        let port = self.broker.port().to_string();
+        let status = Command::new("mosquitto_pub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-q",
+                "1",
+                "-t",
+                &format!("{PREFIX}/{leaf}"),
+            ])
+            .args(["-m", payload])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+pub(crate) fn taktgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taktgate"));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A station's process; killed when the test ends.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = killed {
+            eprintln!("the station was gone already: {error}");
+        }
+    }
+}
+
+/// `mosquitto_sub`: a reader that shares no code with us.
+pub(crate) struct Witness {
+    child: Child,
+    lines: Receiver<String>,
+    kept: RefCell<Vec<(String, Vec<u8>)>>,
+}
+
+impl Witness {
+    pub(crate) fn start(port: u16) -> Self {
+        let mut child = Command::new("mosquitto_sub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-q",
+                "1",
+                "-t",
+                "taktgate/#",
+            ])
+            .args(["-F", "%t %x", "-c", "-i", "witness"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let (sink, lines) = sync_channel(10_000);
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sink.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            child,
+            lines,
+            kept: RefCell::default(),
+        }
+    }
+
+    /// The next JSON message on a leaf that `fits`; others on that leaf are passed over.
+    pub(crate) fn next(&self, leaf: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let payload: Value = serde_json::from_slice(&self.next_bytes(leaf)).unwrap();
+            if fits(&payload) {
+                return payload;
+            }
+        }
+    }
+
+    /// The next message on a leaf, as bytes; those on other leaves are kept for later.
+    pub(crate) fn next_bytes(&self, leaf: &str) -> Vec<u8> {
+        let topic = format!("{PREFIX}/{leaf}");
+        let mut kept = self.kept.borrow_mut();
+        if let Some(index) = kept.iter().position(|(found, _)| *found == topic) {
+            return kept.remove(index).1;
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self
+                .lines
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("nothing on {leaf}"));
+            let (found, hex) = line.split_once(' ').unwrap();
+            let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+            if found == topic {
+                return bytes;
+            }
+            kept.push((found.to_owned(), bytes));
+        }
+    }
+
+    pub(crate) fn verdict(&self, sequence: u32) -> Value {
+        self.next("verdict", |verdict| verdict["sequence"] == sequence)
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = killed {
+            eprintln!("the reader was gone already: {error}");
+        }
+    }
+}
+
+/// 64 x 48 px: dark with a little texture; a defect is a bright square of 24 px in its middle.
+fn picture(is_bad: bool) -> Vec<u8> {
+    let pixel = |x: u32, y: u32| {
+        let inside = is_bad && (20..44).contains(&x) && (12..36).contains(&y);
+        if inside {
+            255
+        } else {
+            u8::try_from((x * 7 + y * 13) % 16).unwrap()
+        }
+    };
+    let pixels = (0..48)
+        .flat_map(|y| (0..64).map(move |x| pixel(x, y)))
+        .collect();
+    let size = SizePx {
+        width_px: 64,
+        height_px: 48,
+    };
+    encode_png(&Frame::new("cam", size, PixelFormat::Gray8, pixels, Instant::now()).unwrap())
+        .unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, target).unwrap();
+        }
+    }
+}
+
+fn station_toml(settings: &Settings, port: u16) -> String {
+    format!(
+        r#"schema = 1
+station = "st"
+recipes = ["recipe.toml"]
+models = "models"
+calibrations = "calibration"
+data = "data"
+[mqtt]
+port = {port}
+enterprise = "acme"
+site = "site"
+area = "area"
+line = "line"
+[deadlines]
+deadline_ms = {}
+answer_margin_ms = {}
+open_parts_max = {}
+[onnxruntime]
+threads = 1
+[[cameras]]
+name = "cam"
+source = {{ folder = {{ path = "frames", order = "by_part" }} }}
+"#,
+        settings.deadline_ms,
+        settings.deadline_ms / 2,
+        settings.open_parts_max
+    )
+}
+
+const RECIPE: &str = r#"schema = 1
+part_type = "plate"
+revision = 1
+[[views]]
+name = "top"
+camera = "cam"
+model = "@MODEL@/1.0.0"
+[views.fitness]
+mean_min = 0.0
+mean_max = 255.0
+burnt_fraction_max = 1.0
+contrast_min = 0.0
+sharpness_min = 0.0
+refuse_duplicate = false
+[[views.zones]]
+name = "all"
+[views.zones.limits."*"]
+score_doubtful = 0.5
+score_reject = 0.7
+"#;
+
+const CALIBRATION: &str = r#"schema = 1
+camera = "cam"
+made_at_utc = "2026-01-01T00:00:00Z"
+valid_until_utc = "2100-01-01T00:00:00Z"
+image_size_px = [64, 48]
+camera_matrix_px = [[100.0, 0.0, 31.5], [0.0, 100.0, 23.5], [0.0, 0.0, 1.0]]
+distortion = [0.0, 0.0, 0.0, 0.0, 0.0]
+plane = "plate"
+mm_from_px = [[0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 1.0]]
+reprojection_error_rms_px = 0.1
+board = "none: drawn"
+"#;
