@@ -27,6 +27,9 @@ pub(crate) struct InitArgs {
     model: PathBuf,
 }
 
+const SCORE_REJECT: f64 = 0.7;
+const DOUBT_BAND: f64 = 0.15;
+
 pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
     let folder = &args.folder;
     anyhow::ensure!(
@@ -59,7 +62,11 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         .iter()
         .map(|label| label.name.to_string())
         .collect();
+    // The exporter's operating point, where the package tells it; doubt begins a little below.
+    let reject = package.manifest().metrics.get("score_reject").copied().unwrap_or(SCORE_REJECT);
     let values = [
+        ("@REJECT@", format!("{reject:.2}")),
+        ("@DOUBTFUL@", format!("{:.2}", (reject - DOUBT_BAND).max(0.0))),
         ("@STATION@", toml::Value::from(name).to_string()),
         (
             "@MODELS@",
