@@ -233,7 +233,7 @@ mod tests {
     fn memory_is_bounded_and_forgets_the_oldest() {
         let start = Instant::now();
         let mut gate = Gate::new(1);
-        for sequence in 0..=ANSWERED_KEPT as u32 {
+        for sequence in 0..=u32::try_from(ANSWERED_KEPT).unwrap() {
             let part = trigger(sequence, 0, start, 10);
             gate.trigger(&part);
             gate.result(&part, Verdict::Ok, start);

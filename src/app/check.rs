@@ -24,10 +24,10 @@ pub(crate) struct CheckArgs {
     json: bool,
 }
 
-pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<Outcome> {
+pub(crate) fn check(args: &CheckArgs) -> Outcome {
     let mut checked = Checked::default();
     if let Err(error) = checked.files_and_models(args) {
-        checked.mistakes.push(error.into());
+        checked.mistakes.push(error);
     }
     let is_good = checked.mistakes.is_empty();
     if args.json {
@@ -35,7 +35,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<Outcome> {
     } else {
         checked.print();
     }
-    Ok(if is_good { Outcome::Good } else { Outcome::Bad })
+    if is_good { Outcome::Good } else { Outcome::Bad }
 }
 
 #[derive(Default)]
@@ -49,13 +49,20 @@ impl Checked {
         self.rows.push((what.into(), text.into()));
     }
 
-    fn files_and_models(&mut self, args: &CheckArgs) -> Result<(), StationError> {
+    fn files_and_models(&mut self, args: &CheckArgs) -> anyhow::Result<()> {
         let station = read_station(&args.station.path())?;
         self.note("station", &station.name);
         if !args.without_cameras {
             self.cameras(&station);
         }
-        let files = files_of(&station)?;
+        let files = match files_of(&station) {
+            Err(StationError::Files { mistakes, .. }) => {
+                let mistakes = mistakes.0.into_iter().map(anyhow::Error::msg);
+                self.mistakes.extend(mistakes);
+                return Ok(());
+            }
+            other => other?,
+        };
         for recipe in files.recipes() {
             let (revision, n_views) = (recipe.revision, recipe.views.len());
             self.note(

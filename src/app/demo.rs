@@ -143,10 +143,10 @@ fn play_all(lines: Vec<Line>) -> anyhow::Result<Vec<(String, Account)>> {
     }
     threads
         .into_iter()
-        .map(|thread| {
-            thread
-                .join()
-                .map_err(|_| anyhow::anyhow!("a line's thread panicked"))?
+        .map(|thread| match thread.join() {
+            Ok(account) => account,
+            // The panic itself is on standard error.
+            Err(_) => anyhow::bail!("a line's thread panicked"),
         })
         .collect()
 }

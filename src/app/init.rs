@@ -1,7 +1,7 @@
 //! `taktgate init`: a commented station folder to start from.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -45,17 +45,7 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
     let package = taktgate::model::ModelPackage::open(&args.model)?;
     let version = package.item_version();
     let reference = format!("{}/{}", version.name, version.version);
-    let models = package
-        .dir()
-        .ancestors()
-        .nth(2)
-        .filter(|models| models.join(&reference) == package.dir())
-        .with_context(|| {
-            format!(
-                "`{}` has the package {reference}; put it into a folder `{reference}`, where recipes look for it",
-                args.model.display()
-            )
-        })?;
+    let models = models_above(package.dir(), &reference)?;
     let labels: Vec<String> = package
         .manifest()
         .labels
@@ -63,10 +53,18 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         .map(|label| label.name.to_string())
         .collect();
     // The exporter's operating point, where the package tells it; doubt begins a little below.
-    let reject = package.manifest().metrics.get("score_reject").copied().unwrap_or(SCORE_REJECT);
+    let reject = package
+        .manifest()
+        .metrics
+        .get("score_reject")
+        .copied()
+        .unwrap_or(SCORE_REJECT);
     let values = [
         ("@REJECT@", format!("{reject:.2}")),
-        ("@DOUBTFUL@", format!("{:.2}", (reject - DOUBT_BAND).max(0.0))),
+        (
+            "@DOUBTFUL@",
+            format!("{:.2}", (reject - DOUBT_BAND).max(0.0)),
+        ),
         ("@STATION@", toml::Value::from(name).to_string()),
         (
             "@MODELS@",
@@ -105,6 +103,19 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         folder.display()
     ));
     Ok(Outcome::Good)
+}
+
+/// The folder in which a recipe finds the package under its `name/version`.
+fn models_above<'p>(package: &'p Path, reference: &str) -> anyhow::Result<&'p Path> {
+    let models = package.ancestors().nth(2);
+    models
+        .filter(|models| models.join(reference) == package)
+        .with_context(|| {
+            format!(
+                "`{}` has the package {reference}; put it into a folder `{reference}`, where recipes look for it",
+                package.display()
+            )
+        })
 }
 
 fn calibration(fill: &impl Fn(&str) -> String) -> String {

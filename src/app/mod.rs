@@ -51,7 +51,7 @@ struct Cli {
 
 #[derive(Args)]
 struct LogArgs {
-    /// What is logged to standard error, in the words of tracing's EnvFilter.
+    /// What is logged to standard error, in the words of tracing's `EnvFilter`.
     #[arg(
         long,
         global = true,
@@ -119,9 +119,10 @@ impl StationArg {
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = match cli.command {
-        Command::Run(_) | Command::Broker(_) => "info,ort=warn",
-        _ => "warn,ort=error",
+    let quiet = if matches!(cli.command, Command::Run(_) | Command::Broker(_)) {
+        "info,ort=warn"
+    } else {
+        "warn,ort=error"
     };
     if let Err(error) = start_log(&cli.log, quiet) {
         failed(&error);
@@ -135,7 +136,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
         Command::Line(args) => line::line(&args),
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => Ok(check::check(&args)),
         Command::Model(command) => model::model(&command),
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),

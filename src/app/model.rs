@@ -33,8 +33,8 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     packages: PackageArgs,
     /// Threads of the model's run.
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
     /// Execution provider: cpu, cuda, tensorrt, openvino, directml, cann, …
     #[arg(long, default_value = "cpu")]
     provider: Provider,
@@ -74,7 +74,7 @@ fn inspect(args: &PackageArgs) -> anyhow::Result<Outcome> {
 fn verify(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let runtime = Runtime::load(args.library.as_deref())?;
     let options = SessionOptions {
-        threads: args.threads,
+        threads: args.threads.into(),
         spinning: false,
         provider: args.provider,
     };

@@ -1,9 +1,4 @@
 //! What all commands print with: data to standard output, errors to standard error, colours on terminals only.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the only room that prints"
-)]
 
 use std::time::Duration;
 
@@ -24,10 +19,12 @@ pub(crate) fn note(line: impl std::fmt::Display) {
     eprintln!("{line}");
 }
 
-/// An error with its causes.
+/// An error with its causes; some causes only repeat themselves.
 pub(crate) fn failed(error: &anyhow::Error) {
     eprintln!("{} {error}", "error:".red().bold());
-    for cause in error.chain().skip(1) {
+    let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    causes.dedup();
+    for cause in causes {
         eprintln!("  {} {cause}", "because".red());
     }
 }

@@ -142,10 +142,9 @@ board = "chessboard 9 x 6, 10 mm"
 "#;
 
     fn error(text: &str) -> String {
-        match parse(Path::new("cam-1.toml"), text).unwrap_err() {
-            ConfigError::Syntax { cause, .. } => cause.to_string(),
-            other => other.to_string(),
-        }
+        let error = parse(Path::new("cam-1.toml"), text).unwrap_err();
+        let cause = std::error::Error::source(&error);
+        cause.map_or_else(|| error.to_string(), ToString::to_string)
     }
 
     #[test]

@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::domain::{Class, RectPx, Score};
 
-    fn detection(outline_px: Vec<PointPx>, has_mask: bool) -> Detection {
+    fn mask(outline_px: Vec<PointPx>) -> Detection {
         Detection {
             class: Class {
                 name: Arc::from("scratch"),
@@ -290,7 +290,7 @@ mod tests {
             score: Score::new(0.9).unwrap(),
             region_px: RectPx::around(&outline_px).unwrap(),
             outline_px,
-            has_mask,
+            has_mask: true,
         }
     }
 
@@ -307,6 +307,10 @@ mod tests {
     }
 
     /// The inverse of the plane's homography, then the lens: where the camera sees a place.
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "the textbook's inverse of a 3 x 3 matrix"
+    )]
     fn px_from_mm(calibration: &Calibration, point: PointMm) -> PointPx {
         let [[a, b, c], [d, e, f], [g, h, i]] = calibration.mm_from_px;
         let x = (e * i - f * h) * point.x + (c * h - b * i) * point.y + (b * f - c * e);
@@ -338,9 +342,7 @@ mod tests {
     fn a_mask_is_measured_along_itself_and_a_box_along_its_side() {
         let calibration = Calibration::scale_only("cam", 0.5);
         let diamond = [(10., 0.), (20., 10.), (10., 20.), (0., 10.)].map(|(x, y)| PointPx { x, y });
-        let measured = calibration
-            .measure(detection(diamond.to_vec(), true))
-            .unwrap();
+        let measured = calibration.measure(mask(diamond.to_vec())).unwrap();
         assert!(
             (measured.length_mm - 10.0).abs() < 1e-9 && (measured.area_mm2 - 50.0).abs() < 1e-9
         );
@@ -351,7 +353,10 @@ mod tests {
             height: 40.0,
         };
         let measured = calibration
-            .measure(detection(long_box.corners().to_vec(), false))
+            .measure(Detection {
+                has_mask: false,
+                ..mask(long_box.corners().to_vec())
+            })
             .unwrap();
         assert!(
             (measured.length_mm - 20.0).abs() < 1e-9,
@@ -374,7 +379,7 @@ mod tests {
         }
         .corners()
         .to_vec();
-        let fault = horizon.measure(detection(corners, true)).unwrap_err();
+        let fault = horizon.measure(mask(corners)).unwrap_err();
         assert!(
             matches!(fault, CalibrationFault::NotFinite { .. }),
             "{fault}"

@@ -120,6 +120,11 @@ impl Runtime {
         &self.path
     }
 
+    /// The one environment of the process, for whoever measures against a session without us.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// The execution providers that the library was built with; `Cpu` is always among them.
     pub fn providers(&self) -> &[Provider] {
         &self.providers

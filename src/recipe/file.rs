@@ -332,10 +332,9 @@ score_reject = 0.7
 "#;
 
     fn error(text: &str) -> String {
-        match parse(Path::new("recipe.toml"), text).unwrap_err() {
-            ConfigError::Syntax { cause, .. } => cause.to_string(),
-            other => other.to_string(),
-        }
+        let error = parse(Path::new("recipe.toml"), text).unwrap_err();
+        let cause = std::error::Error::source(&error);
+        cause.map_or_else(|| error.to_string(), ToString::to_string)
     }
 
     #[test]

@@ -60,8 +60,10 @@ pub struct CameraFormat {
 
 /// A running camera.
 pub struct Camera {
-    camera: String,
+    name: String,
     newest: Arc<Newest>,
+    // The camera's count of the frame that the latest part got: no two parts get the same.
+    given: u64,
 }
 
 #[derive(Default)]
@@ -76,7 +78,8 @@ struct State {
     stop: bool,
 }
 
-/// What the driver gave, not decoded yet.
+/// What the driver gave, not decoded yet; a clone shares the bytes.
+#[derive(Clone)]
 struct Taken {
     // The earliest moment at which its exposure can have begun.
     began_at: Instant,
@@ -158,8 +161,9 @@ impl Camera {
             .map_err(|error| fault(format!("no thread for it: {error}")))?;
         match is_open.recv_timeout(OPEN_MAX) {
             Ok(Ok(())) => Ok(Self {
-                camera: name.to_owned(),
+                name: name.to_owned(),
                 newest,
+                given: 0,
             }),
             Ok(Err(text)) => Err(fault(text)),
             Err(_) => Err(fault(format!(
@@ -178,7 +182,10 @@ fn streaming(mut device: nokhwa::Camera, format: CameraFormat) -> Result<nokhwa:
     };
     if size != format.size || found.format() != frame_format(format.fourcc) {
         return Err(format!(
-            "it has {found}, not the format of the configuration"
+            "it has {found}, and the configuration asks for {} x {} in {}; write what it has",
+            format.size.width_px,
+            format.size.height_px,
+            frame_format(format.fourcc)
         ));
     }
     device
@@ -192,19 +199,22 @@ impl FrameSource for Camera {
         let started = Instant::now();
         let mut state = self.newest.lock();
         let taken = loop {
-            // A frame or an error from before the trigger is not the part's.
-            let is_new = |taken: &mut Taken| trigger.arrived_at <= taken.began_at;
-            if let Some(taken) = state.taken.take_if(is_new) {
-                break taken;
+            // A frame or an error from before the trigger is not the part's. An error stays: the
+            // camera is lost until a frame comes.
+            let is_new = |taken: &&Taken| {
+                trigger.arrived_at <= taken.began_at && self.given < taken.camera_frame
+            };
+            if let Some(taken) = state.taken.as_ref().filter(is_new) {
+                break taken.clone();
             }
             let left = latest.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(match &state.taken {
                     Some(Taken {
                         buffer: Err(text), ..
-                    }) => device_error(&self.camera, text.clone()),
+                    }) => device_error(&self.name, text.clone()),
                     _ => SourceError::Timeout {
-                        camera: self.camera.clone(),
+                        camera: self.name.clone(),
                         waited_ms: started.elapsed().as_millis(),
                     },
                 });
@@ -215,8 +225,9 @@ impl FrameSource for Camera {
         drop(state);
         let buffer = taken
             .buffer
-            .map_err(|text| device_error(&self.camera, text))?;
-        let mut frame = frame_from(&self.camera, &buffer, taken.began_at)?;
+            .map_err(|text| device_error(&self.name, text))?;
+        self.given = taken.camera_frame;
+        let mut frame = frame_from(&self.name, &buffer, taken.began_at)?;
         frame.camera_frame = taken.camera_frame;
         Ok(frame)
     }

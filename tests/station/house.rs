@@ -57,8 +57,8 @@ impl House {
         copy(&package, &at("models").join(settings.model).join("1.0.0"));
         fs::create_dir_all(at("frames")).unwrap();
         fs::create_dir_all(at("calibration")).unwrap();
-        let bad = picture(true);
-        fs::write(at("frames/good.png"), picture(false)).unwrap();
+        let bad = picture(Surface::Bad);
+        fs::write(at("frames/good.png"), picture(Surface::Good)).unwrap();
         fs::write(at("frames/cut.png"), &bad[..bad.len() / 2]).unwrap();
         fs::write(at("frames/bad.png"), bad).unwrap();
         fs::write(at("station.toml"), station_toml(settings, broker.port())).unwrap();
@@ -121,7 +121,11 @@ impl House {
 
     /// Lets a held inspection go on, with the picture of a bad part.
     pub(crate) fn release(&self, part: &str) {
-        fs::write(self.path(&format!("frames/{part}.png")), picture(true)).unwrap();
+        fs::write(
+            self.path(&format!("frames/{part}.png")),
+            picture(Surface::Bad),
+        )
+        .unwrap();
     }
 
     pub(crate) fn kill_broker(&self) {
@@ -295,10 +299,16 @@ impl Drop for Witness {
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Surface {
+    Good,
+    Bad,
+}
+
 /// 64 x 48 px: dark with a little texture; a defect is a bright square of 24 px in its middle.
-fn picture(is_bad: bool) -> Vec<u8> {
+fn picture(surface: Surface) -> Vec<u8> {
     let pixel = |x: u32, y: u32| {
-        let inside = is_bad && (20..44).contains(&x) && (12..36).contains(&y);
+        let inside = surface == Surface::Bad && (20..44).contains(&x) && (12..36).contains(&y);
         if inside {
             255
         } else {
