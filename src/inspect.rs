@@ -61,6 +61,20 @@ pub enum SetupError {
         /// Class and zone of each.
         missing: String,
     },
+    /// Limits for classes that the model does not have would never be used.
+    #[error(
+        "recipe `{part_type}`, view `{view}`: limits for {unknown}, but the model knows {labels}"
+    )]
+    UnknownClass {
+        /// The part type.
+        part_type: String,
+        /// The view.
+        view: String,
+        /// Class and zone of each.
+        unknown: String,
+        /// The model's labels.
+        labels: String,
+    },
     /// The preparation does not fit the calibration.
     #[error("recipe `{part_type}`, view `{view}`: the image cannot be prepared")]
     Prepare {
@@ -182,13 +196,27 @@ impl Inspector {
 impl ViewInspector {
     fn new(recipe: &Recipe, view: &View, parts: ViewParts) -> Result<Self, SetupError> {
         let package = parts.detector.package();
-        let missing =
-            view.labels_without_limit(package.manifest().labels.iter().map(|label| &*label.name));
+        let labels: Vec<&str> = package
+            .manifest()
+            .labels
+            .iter()
+            .map(|label| &*label.name)
+            .collect();
+        let missing = view.labels_without_limit(labels.iter().copied());
         if !missing.is_empty() {
             return Err(SetupError::NoLimit {
                 part_type: recipe.part_type.to_string(),
                 view: view.name.clone(),
                 missing: missing.join(", "),
+            });
+        }
+        let unknown = view.limits_without_label(&labels);
+        if !unknown.is_empty() {
+            return Err(SetupError::UnknownClass {
+                part_type: recipe.part_type.to_string(),
+                view: view.name.clone(),
+                unknown: unknown.join(", "),
+                labels: labels.join(", "),
             });
         }
         let tensor = vec![0.0; package.tensor_length()];

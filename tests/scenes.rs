@@ -1,6 +1,7 @@
 //! Every scene in `samples/` as a user replays it: against its expected verdicts, and against its truth.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;

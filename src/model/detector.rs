@@ -19,9 +19,9 @@ use super::provider::{self, Provider, SessionOptions};
 use super::runtime::Runtime;
 
 /// Runs before the clock counts: the first ones allocate and, on some providers, compile.
-const WARM_UP_RUNS: usize = 3;
+const WARM_UP_RUNS: usize = 1;
 /// Runs of the latency self-test.
-const LATENCY_RUNS: usize = 10;
+const LATENCY_RUNS: usize = 5;
 
 /// A model that is ready: asked once for each picture, from any thread.
 pub trait Detector: Send + Sync {

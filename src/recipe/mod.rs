@@ -126,6 +126,19 @@ impl View {
     }
 }
 
+impl View {
+    /// Classes with limits that the model does not know: most likely misspelt, so never used.
+    pub fn limits_without_label(&self, labels: &[&str]) -> Vec<String> {
+        let of_zone = |zone: &Zone| {
+            let unknown = |class: &&str| *class != ANY_CLASS && !labels.contains(class);
+            let classes = zone.limits.iter().map(|(class, _)| class.as_str());
+            let say = |class: &str| format!("`{class}` in zone `{}`", zone.name);
+            classes.filter(unknown).map(say).collect::<Vec<_>>()
+        };
+        self.zones.iter().flat_map(of_zone).collect()
+    }
+}
+
 impl Zone {
     /// The limit of a class, or the one for any class.
     pub fn limit(&self, class: &str) -> Option<&Limit> {

@@ -160,6 +160,7 @@ impl Station {
 
 fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> Connection {
     let mqtt = &file.mqtt;
+    checks.range("mqtt.port", mqtt.port, 1, u16::MAX);
     let tls = mqtt.tls.as_ref().map(|tls| {
         if tls.certificate.is_some() != tls.key.is_some() {
             checks.say("`mqtt.tls`: `certificate` and `key` go together; write both or neither");

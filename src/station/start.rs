@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::domain::Trigger;
 use crate::gate::{ANSWERED_KEPT, Gate};
@@ -123,7 +123,7 @@ impl Drop for Leaving {
     fn drop(&mut self) {
         // A station that has ended itself needs no telling.
         if self.0.try_send(Event::WorkerGone).is_err() {
-            warn!("nobody heard that the inspecting thread ended");
+            debug!("the station ended before its inspecting thread");
         }
     }
 }

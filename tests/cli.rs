@@ -1,0 +1,16 @@
+//! The command line as people and scripts meet it: status, standard output and standard error of the
+//! real binary.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "cli/check.rs"]
+mod check;
+#[path = "cli/live.rs"]
+mod live;
+#[path = "cli/model.rs"]
+mod model;
+#[path = "cli/replay.rs"]
+mod replay;
+#[path = "cli/scene.rs"]
+mod scene;
+#[path = "cli/words.rs"]
+mod words;
