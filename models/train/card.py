@@ -53,7 +53,8 @@ Made by `python models/train/train.py models/train/{settings["file"]}`.
 ## How it did on {counts_total(counts)} held-out rendered parts
 
 Thresholds were chosen on the validation parts (probability of a cell {thresholds.pixel_threshold}, at least
-{thresholds.area_min_px} cells, mean over the region {thresholds.confidence_threshold}); these are other parts, drawn from other seeds.
+{thresholds.area_min_px} cells, mean over the region {thresholds.confidence_threshold} for a reject and {thresholds.doubtful_from} for doubt);
+these are other parts, drawn from other seeds.
 
 | figure | value |
 | --- | --- |
@@ -62,13 +63,13 @@ Thresholds were chosen on the validation parts (probability of a cell {threshold
 | recall of bad parts with no good part rejected | {figures["recall_at_0_overkill"]:.3f} |
 | recall of bad parts with 1 % of the good rejected | {figures["recall_at_1pct_overkill"]:.3f} |
 
-At the shipped thresholds:
+With the reject threshold:
 
 {_kind_rows(counts)}
 
 {_class_rows(settings["labels"], counts)}
 
-A part is rejected when any region is left; its score is the best region's mean probability.
+A part is rejected when any region is left; its score is the best region's mean probability. Doubt is not counted here.
 
 ## What it is weak at
 

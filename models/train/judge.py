@@ -15,11 +15,16 @@ import numpy as np
 from data import IGNORE, Parts
 
 
+# Share of good validation parts that a person may have to look at.
+REVIEW_MAX = 0.02
+
+
 @dataclass(frozen=True)
 class Thresholds:
     pixel_threshold: float
     area_min_px: int
-    confidence_threshold: float = 0.0
+    confidence_threshold: float = 0.0  # the operating point: from here a part is rejected
+    doubtful_from: float = 0.0  # where detections begin: up to the operating point they are doubt
 
 
 @dataclass(frozen=True)
@@ -80,13 +85,25 @@ def choose_thresholds(probabilities: np.ndarray, parts: Parts) -> Thresholds:
             if best is None or value > best[0] + 1e-9:
                 best = (value, Thresholds(pixel_threshold, area_min_px), scores)
     _, chosen, scores = best
-    return Thresholds(chosen.pixel_threshold, chosen.area_min_px, _confidence(scores, bad, chosen.pixel_threshold))
+    reject = _confidence(scores, bad, chosen.pixel_threshold)
+    doubtful = _doubtful_from(scores[~bad], reject, chosen.pixel_threshold)
+    return Thresholds(chosen.pixel_threshold, chosen.area_min_px, reject, doubtful)
+
+
+def _doubtful_from(good_scores: np.ndarray, reject: float, lowest: float) -> float:
+    """The smallest score that sends at most the share REVIEW_MAX of good parts to review."""
+    candidates = np.round(np.arange(lowest, reject + 0.005, 0.01), 2)
+    review = np.array([((good_scores >= c) & (good_scores < reject)).mean() for c in candidates])
+    return float(candidates[np.argmax(review <= REVIEW_MAX)])
 
 
 def _confidence(scores: np.ndarray, bad: np.ndarray, lowest: float) -> float:
-    """Middle of the range of thresholds with the best recall less twice the overkill."""
-    candidates = np.round(np.arange(lowest, 0.95, 0.01), 2)
-    worth = np.array([(scores[bad] >= c).mean() - 2 * (scores[~bad] >= c).mean() for c in candidates])
+    """Middle of the range of thresholds with the best recall less four times the overkill.
+
+    Four times, because on a line nearly all parts are good.
+    """
+    candidates = np.round(np.arange(lowest, 0.991, 0.01), 2)
+    worth = np.array([(scores[bad] >= c).mean() - 4 * (scores[~bad] >= c).mean() for c in candidates])
     return float(round(np.median(candidates[worth >= worth.max() - 1e-9]), 2))
 
 

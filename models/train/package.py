@@ -20,10 +20,6 @@ from network import Probabilities, UNet
 OPSET = 17
 TOLERANCE = 0.002  # float16 answers are off by up to 0.00025, runtimes by a few 1e-6 more
 
-# Width of the band of scores between a detection and the operating point chosen on the validation parts.
-DOUBT_BAND = 0.15
-
-
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -122,7 +118,7 @@ def manifest(settings: dict, thresholds: judge.Thresholds, figures: dict, traine
         }),
         toml_table("[output]", {"name": "probabilities", "layout": "class_maps"}),
         toml_table("[thresholds]", {
-            "confidence_threshold": doubtful_from(thresholds),
+            "confidence_threshold": thresholds.doubtful_from,
             "pixel_threshold": thresholds.pixel_threshold, "area_min_px": thresholds.area_min_px,
         }),
         *(toml_table("[[labels]]", {"name": name, "code": settings["codes"].get(name, "")})
@@ -131,11 +127,6 @@ def manifest(settings: dict, thresholds: judge.Thresholds, figures: dict, traine
         toml_table("[metrics]", figures),
     ]
     return "\n\n".join(tables) + "\n"
-
-
-def doubtful_from(thresholds: judge.Thresholds) -> float:
-    """Where detections begin: below the operating point, so that a recipe has a band for its doubt."""
-    return round(max(thresholds.pixel_threshold, thresholds.confidence_threshold - DOUBT_BAND), 2)
 
 
 def write(settings: dict, network: UNet, thresholds: judge.Thresholds, test: data.Parts, out: Path) -> None:

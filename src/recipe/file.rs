@@ -348,6 +348,15 @@ score_reject = 0.7
                 .labels_without_limit(["dent"].into_iter())
                 .is_empty()
         );
+        assert!(
+            recipe.views[0]
+                .limits_without_label(&["scratch", "dent"])
+                .is_empty()
+        );
+        assert_eq!(
+            recipe.views[0].limits_without_label(&["dent"]),
+            ["`scratch` in zone `A`"]
+        );
         let strict = parse(Path::new("r"), &GOOD.replace("limits.\"*\"", "limits.burr")).unwrap();
         assert_eq!(
             strict.views[0].labels_without_limit(["dent", "burr"].into_iter()),
