@@ -16,7 +16,20 @@ use crate::vision;
 use super::pictures::{JPEG_QUALITY, draw_inspection};
 use super::run::Live;
 
+/// A frame that the archive gets.
+struct Kept {
+    view: String,
+    frame: Frame,
+    path: String,
+}
+
 impl Live {
+    /// Answers a part that nothing was seen of.
+    pub(super) fn answer_unseen(&mut self, answer: Answer) {
+        let nothing = Inspection::without_views(answer.verdict);
+        self.answer(answer, nothing, Vec::new());
+    }
+
     /// Makes the record durable, then says the verdict, then keeps the images.
     pub(super) fn answer(
         &mut self,
@@ -36,17 +49,19 @@ impl Live {
         }
         let deadline = trigger.deadline + self.station.deadlines.answer_margin;
         let mut record = self.record(trigger, verdict, inspection);
-        let keep = self.archive.rules().keeps(&record.id, verdict);
-        let paths: Vec<String> = frames
-            .iter()
-            .map(|(view, _)| ImageArchive::path_for(&record.id, view, record.decided_at_utc))
+        let is_kept = self.archive.rules().keeps(&record.id, verdict);
+        let kept: Vec<Kept> = frames
+            .into_iter()
+            .filter(|_| is_kept)
+            .map(|(view, frame)| {
+                let path = ImageArchive::path_for(&record.id, &view, record.decided_at_utc);
+                Kept { view, frame, path }
+            })
             .collect();
-        if keep {
-            for ((view, _), path) in frames.iter().zip(&paths) {
-                let of_view = |entry: &&mut ViewRecord| entry.view == *view;
-                if let Some(entry) = record.views.iter_mut().find(of_view) {
-                    entry.image_path = Some(path.clone());
-                }
+        for image in &kept {
+            let of_view = |entry: &&mut ViewRecord| entry.view == image.view;
+            if let Some(entry) = record.views.iter_mut().find(of_view) {
+                entry.image_path = Some(image.path.clone());
             }
         }
         match self.store.append(&record) {
@@ -70,9 +85,7 @@ impl Live {
             total_ms = record.timings.total.as_secs_f64() * 1e3,
             "answered"
         );
-        if keep {
-            self.keep_images(&record, frames, paths);
-        }
+        self.keep_images(&record, kept);
     }
 
     fn say(&mut self, record: &InspectionRecord, deadline: Instant) {
@@ -136,17 +149,12 @@ impl Live {
         }
     }
 
-    fn keep_images(
-        &mut self,
-        record: &InspectionRecord,
-        frames: Vec<(String, Frame)>,
-        paths: Vec<String>,
-    ) {
+    fn keep_images(&mut self, record: &InspectionRecord, kept: Vec<Kept>) {
         let banner = format!(
             "{} {} {}",
             record.station, record.trigger.part, record.verdict
         );
-        for ((view, frame), path) in frames.into_iter().zip(paths) {
+        for Kept { view, frame, path } in kept {
             let plain = frame.clone();
             let text = |error: vision::VisionError| with_causes(&error);
             let encode = move || vision::encode_jpeg(&plain, JPEG_QUALITY).map_err(text);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use crate::domain::{ItemVersion, Trigger, Verdict};
+use crate::domain::{ItemVersion, Trigger};
 use crate::gate::{Admission, Gate, Outcome};
-use crate::inspect::{Inspection, Inspector, with_causes};
+use crate::inspect::{Inspector, with_causes};
 use crate::publish::{
     Broker, EventPayload, Incoming, Minded, Outgoing, Publisher, StatePayload, StationState,
     VerdictPayload,
@@ -72,7 +72,8 @@ impl Live {
     /// Runs until it is told to stop.
     pub(super) fn run(mut self, events: &Receiver<Event>) {
         info!(station = self.station.name, "ready");
-        let state = self.ready_state();
+        let text = "golden vectors, warm-up and latency test passed";
+        let state = self.state(StationState::Ready, text);
         self.publish(Outgoing::State(Box::new(state)));
         loop {
             let now = Instant::now();
@@ -91,13 +92,6 @@ impl Live {
             self.tick();
         }
         self.finish(events);
-    }
-
-    fn ready_state(&self) -> StatePayload {
-        self.state(
-            StationState::Ready,
-            "golden vectors, warm-up and latency test passed",
-        )
     }
 
     fn worker_gone(&mut self) {
@@ -125,7 +119,7 @@ impl Live {
     fn tick(&mut self) {
         let now = Instant::now();
         for answer in self.gate.tick(now) {
-            self.answer(answer, Inspection::without_views(Verdict::Ok), Vec::new());
+            self.answer_unseen(answer);
         }
         if self.next_health <= now {
             self.next_health = now + HEALTH_EVERY;
@@ -211,7 +205,7 @@ impl Live {
             Admission::Pending => self.counters.repeated += 1,
             Admission::Answer(answers) => {
                 for answer in answers {
-                    self.answer(answer, Inspection::without_views(Verdict::Ok), Vec::new());
+                    self.answer_unseen(answer);
                 }
             }
             Admission::Inspect => {

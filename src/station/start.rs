@@ -41,13 +41,8 @@ pub struct Handle {
 impl Handle {
     /// Asks the station to finish its open parts, to say that it halts, and to end.
     pub fn stop(self) {
-        // The loop may have ended by itself; then there is nobody to tell.
-        if self.events.send(Event::Stop).is_err() {
-            warn!("the station had ended before it was stopped");
-        }
-        if self.thread.join().is_err() {
-            error!("the station's thread had panicked");
-        }
+        self.stopper()();
+        self.wait();
     }
 
     /// A closure that stops the station from a signal handler, without waiting for its end.
