@@ -15,6 +15,7 @@ mod regions;
 mod sampling;
 #[cfg(test)]
 mod testing;
+mod truth;
 mod video;
 mod view;
 mod whole;
@@ -29,6 +30,7 @@ pub use flat_field::FlatField;
 pub use input::{InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only};
 pub use regions::{REGIONS_MAX, Region, regions};
+pub use truth::label_regions;
 pub use video::Video;
 pub use yuyv::picture_from_yuyv;
 
