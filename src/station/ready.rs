@@ -201,11 +201,11 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
     for recipe in files.recipes {
         let parts = recipe.views.iter().filter_map(|view| {
             let (calibration, flat_field) = files.calibrations.get(&view.camera)?.clone();
-            let detector = Arc::clone(detectors.get(&view.model)?);
+            let of_model = |model: &String| detectors.get(model).map(Arc::clone);
             Some(ViewParts {
                 calibration,
                 flat_field,
-                detector,
+                detectors: view.models.iter().map(of_model).collect::<Option<_>>()?,
             })
         });
         let parts = parts.collect();
@@ -239,12 +239,14 @@ impl Files {
                 "view `{name}` wants `flat_field`, but the calibration of camera `{camera}` has none"
             ));
         }
-        if !self.packages.contains_key(&view.model) {
-            match ModelPackage::open(&station.models.join(&view.model)) {
-                Ok(package) => {
-                    self.packages.insert(view.model.clone(), package);
+        for model in &view.models {
+            if !self.packages.contains_key(model) {
+                match ModelPackage::open(&station.models.join(model)) {
+                    Ok(package) => {
+                        self.packages.insert(model.clone(), package);
+                    }
+                    Err(error) => mistakes.push(with_causes(&error)),
                 }
-                Err(error) => mistakes.push(with_causes(&error)),
             }
         }
     }
