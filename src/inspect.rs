@@ -149,6 +149,14 @@ impl Inspector {
         sorted(self.views.iter().flat_map(ViewInspector::models))
     }
 
+    /// The models of the first view, in the recipe's order.
+    pub fn first_detectors(&self) -> Vec<Arc<dyn Detector>> {
+        self.views
+            .first()
+            .map(ViewInspector::detectors)
+            .unwrap_or_default()
+    }
+
     /// The calibrations in use, as records name them, without doubles.
     pub fn calibrations(&self) -> Vec<ItemVersion> {
         sorted(self.views.iter().map(ViewInspector::calibration))

@@ -4,6 +4,7 @@ mod broker;
 mod check;
 mod completions;
 mod demo;
+mod evaluate;
 mod init;
 mod line;
 mod model;
@@ -77,6 +78,8 @@ enum Command {
     Run(run::RunArgs),
     /// Judges recorded pictures and draws the findings onto them.
     Replay(replay::ReplayArgs),
+    /// Measures a package or a recipe on a labelled set: escapes, overkill, AUROC, mAP, a report.
+    Evaluate(evaluate::EvaluateArgs),
     /// Plays the line controller: announces parts, expects verdicts, keeps the account.
     Line(line::LineArgs),
     /// Says every mistake in a station's files, and tests its models.
@@ -135,6 +138,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Line(args) => line::line(&args),
         Command::Check(args) => Ok(check::check(&args)),
         Command::Model(command) => model::model(&command),

@@ -84,6 +84,11 @@ impl ViewInspector {
             .map(|model| model.detector.package().item_version())
     }
 
+    pub(super) fn detectors(&self) -> Vec<Arc<dyn Detector>> {
+        let detectors = self.models.iter().map(|model| Arc::clone(&model.detector));
+        detectors.collect()
+    }
+
     pub(super) fn calibration(&self) -> ItemVersion {
         self.calibration.version()
     }

@@ -19,6 +19,7 @@ mod output;
 mod package;
 mod provider;
 mod runtime;
+mod thresholds;
 mod tensors;
 mod write;
 

@@ -285,6 +285,39 @@ impl Files {
         left_out
     }
 
+    /// Keeps one view of one part type and what it needs; `None` takes the only one.
+    ///
+    /// # Errors
+    /// [`StationError::Replay`] if there are several and none is named, or no such one.
+    pub fn keep_view(
+        &mut self,
+        part_type: Option<&str>,
+        view: Option<&str>,
+    ) -> Result<(), StationError> {
+        let fits = |wanted: Option<&str>, name: &str| wanted.is_none_or(|wanted| wanted == name);
+        let all = self.recipes.iter().flat_map(|recipe| {
+            let views = recipe.views.iter();
+            views.map(|view| format!("`{}` of `{}`", view.name, recipe.part_type))
+        });
+        let there = all.collect::<Vec<_>>().join(", ");
+        self.recipes
+            .retain(|recipe| fits(part_type, recipe.part_type.as_str()));
+        for recipe in &mut self.recipes {
+            recipe.views.retain(|one| fits(view, &one.name));
+        }
+        self.recipes.retain(|recipe| !recipe.views.is_empty());
+        let views = self.recipes.iter().flat_map(|recipe| &recipe.views);
+        let [view] = views.collect::<Vec<_>>()[..] else {
+            return Err(StationError::Replay {
+                text: format!(
+                    "name one view with `--part-type` and `--view`; the station has {there}"
+                ),
+            });
+        };
+        self.packages.retain(|name, _| view.models.contains(name));
+        Ok(())
+    }
+
     /// The recipes.
     pub fn recipes(&self) -> &[Recipe] {
         &self.recipes

@@ -30,7 +30,7 @@ pub use flat_field::FlatField;
 pub use input::{InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only};
 pub use regions::{REGIONS_MAX, Region, regions};
-pub use truth::label_regions;
+pub use truth::{label_regions, spread_map};
 pub use video::Video;
 pub use yuyv::picture_from_yuyv;
 

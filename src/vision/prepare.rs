@@ -170,6 +170,12 @@ impl Preparer {
     pub fn original_from_input(&self, point: PointPx) -> PointPx {
         self.geometry.original_from_input(point)
     }
+
+    /// Where a point of the frame as the camera gave it lies in the model's input; `None` for what the
+    /// model does not see.
+    pub fn input_from_original(&self, point: PointPx) -> Option<PointPx> {
+        self.geometry.input_from_original(point)
+    }
 }
 
 /// Feeds a picture that already has the model's input size: colour order and normalising only.
