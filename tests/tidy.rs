@@ -25,17 +25,21 @@ const ROOMS: [&str; 16] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 14] = [
+const CRATES: [(&str, &str); 18] = [
     ("anstream", "app"),
+    ("base64", "evaluate"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
+    ("csv", "evaluate"),
     ("image", "vision"),
     ("indicatif", "app"),
+    ("maud", "evaluate"),
     ("nokhwa", "source"),
     ("opencv", "vision"),
     ("ort", "model"),
     ("owo_colors", "app"),
+    ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),
     ("rustls", "publish"),

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use taktgate::evaluate::{
-    Comparison, Format, Matching, Method, RunForm, SetQuery, compare, figures,
-    inspector_of, read_run, read_set, run,
+    Comparison, Format, Matching, Method, Report, RunForm, SetQuery, compare, figures,
+    inspector_of, read_run, read_set, report, run,
 };
 use taktgate::inspect::Inspector;
 use taktgate::model::{
-    Detector, MANIFEST, ModelPackage, OnnxDetector, Runtime, SessionOptions, Provider,
+    Detector, MANIFEST, ModelPackage, OnnxDetector, Provider, Runtime, SessionOptions,
 };
+use taktgate::recipe::Limit;
 use taktgate::station::{files_of, make_ready, read_station};
 
 use super::Outcome;
@@ -131,7 +132,10 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let query = query(args, detector.as_ref());
     let mut set = read_set(&query)?;
     if let Some(limit) = args.set.limit {
-        ensure!(0 < limit, "`--limit 0` leaves nothing to measure; write 1 or more");
+        ensure!(
+            0 < limit,
+            "`--limit 0` leaves nothing to measure; write 1 or more"
+        );
         set.thin_out(limit);
     }
     let manifest = detector.package().manifest();
@@ -148,8 +152,21 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let ranked_by = format!("{} {}", manifest.name, manifest.version);
     let measured = figures(&set, &done, &matching);
     let form = RunForm::new(&inspector, &ranked_by, &set, &done, measured);
-    let comparison = before.as_ref().map(|before| compare(before, &form)).transpose()?;
+    let comparison = before
+        .as_ref()
+        .map(|before| compare(before, &form))
+        .transpose()?;
     write_run(&args.out, &form)?;
+    if !args.no_report {
+        let page = report(&Report {
+            set: &set,
+            run: &done,
+            form: &form,
+            comparison: comparison.as_ref(),
+            thresholds: thresholds(&inspector),
+        });
+        write(&args.out.join("report.html"), &page)?;
+    }
     if args.json {
         say(json(&form, comparison.as_ref()));
     } else {
@@ -157,7 +174,12 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         tables::say_what_does_not_fit(&matching);
     }
     say_left_out(&form);
-    note(format!("the run is in `{}`", args.out.join("run.json").display()));
+    let files = if args.no_report {
+        "`run.json`"
+    } else {
+        "`run.json` and `report.html`"
+    };
+    note(format!("written to `{}`: {files}", args.out.display()));
     require::check(&args.require, &form.figures)
 }
 
@@ -167,7 +189,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => {
             Ok((theirs.to_owned(), ours.to_owned()))
         }
-        _ => Err("write the set's class, `=` and the model's label, for example `defect=pore`".to_owned()),
+        _ => Err(
+            "write the set's class, `=` and the model's label, for example `defect=pore`"
+                .to_owned(),
+        ),
     }
 }
 
@@ -196,7 +221,10 @@ fn inspector(args: &EvaluateArgs) -> anyhow::Result<Inspector> {
 }
 
 fn of_package(args: &EvaluateArgs) -> anyhow::Result<Inspector> {
-    for (flag, value) in [("--part-type", &args.view.part_type), ("--view", &args.view.view)] {
+    for (flag, value) in [
+        ("--part-type", &args.view.part_type),
+        ("--view", &args.view.view),
+    ] {
         ensure!(
             value.is_none(),
             "`{flag}` belongs to a station; `{}` is a package",
@@ -228,7 +256,11 @@ fn of_station(args: &EvaluateArgs, path: &Path) -> anyhow::Result<Inspector> {
         }
     }
     let ready = make_ready(&station, files)?;
-    ready.inspectors.into_iter().next().context("the station has no recipe")
+    ready
+        .inspectors
+        .into_iter()
+        .next()
+        .context("the station has no recipe")
 }
 
 fn chosen_model(detectors: &[Arc<dyn Detector>], wanted: Option<&str>) -> anyhow::Result<usize> {
@@ -238,12 +270,19 @@ fn chosen_model(detectors: &[Arc<dyn Detector>], wanted: Option<&str>) -> anyhow
         .collect();
     let Some(wanted) = wanted else {
         if let [first, _, ..] = names.as_slice() {
-            note(format!("pictures are ranked by `{first}`; `--model` takes another"));
+            note(format!(
+                "pictures are ranked by `{first}`; `--model` takes another"
+            ));
         }
         return Ok(0);
     };
     let found = names.iter().position(|name| name == wanted);
-    found.with_context(|| format!("the view has no model `{wanted}`; it has `{}`", names.join("`, `")))
+    found.with_context(|| {
+        format!(
+            "the view has no model `{wanted}`; it has `{}`",
+            names.join("`, `")
+        )
+    })
 }
 
 fn query(args: &EvaluateArgs, detector: &dyn Detector) -> SetQuery {
@@ -274,8 +313,23 @@ fn query(args: &EvaluateArgs, detector: &dyn Detector) -> SetQuery {
 fn write_run(out: &Path, form: &RunForm) -> anyhow::Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
     let path = out.join("run.json");
-    let text = serde_json::to_string_pretty(form)?;
-    fs::write(&path, text + "\n").with_context(|| format!("cannot write `{}`", path.display()))
+    write(&path, &(serde_json::to_string_pretty(form)? + "\n"))
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The smallest scores from which a finding is doubtful, and from which it is rejected.
+fn thresholds(inspector: &Inspector) -> Option<(f64, f64)> {
+    let view = inspector.recipe().views.first()?;
+    let limits = || view.zones.iter().flat_map(|zone| &zone.limits);
+    // Limits of 0 are those of classes that mean "no defect".
+    let smallest = |of: fn(&Limit) -> f32| {
+        let scores = limits().map(|(_, limit)| f64::from(of(limit)));
+        scores.filter(|score| 0.0 < *score).reduce(f64::min)
+    };
+    smallest(|limit| limit.score_doubtful).zip(smallest(|limit| limit.score_reject))
 }
 
 fn json(form: &RunForm, comparison: Option<&Comparison>) -> serde_json::Value {

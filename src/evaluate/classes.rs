@@ -6,8 +6,8 @@ use crate::domain::{Finding, Grade};
 
 use super::figures::Share;
 use super::matching::Matching;
-use super::metrics::ranking::{self, Scored};
 use super::metrics::overlap;
+use super::metrics::ranking::{self, Scored};
 use super::run::{Judged, Run};
 use super::set::LabelledSet;
 
@@ -57,26 +57,34 @@ impl Confusion {
         }
     }
 
-    /// Without rows and columns that have nothing.
-    fn trimmed(mut self) -> Self {
-        let kept: Vec<bool> = (0..self.columns.len())
-            .map(|column| {
-                let of_column = |row: &Vec<u64>| row.get(column).copied().unwrap_or(0);
-                0 < self.counts.iter().map(of_column).sum::<u64>()
-            })
+    /// Without rows that have nothing, and columns that have nothing and stand for no row that is left.
+    fn trimmed(self) -> Self {
+        let rows: Vec<(String, Vec<u64>)> = self
+            .rows
+            .into_iter()
+            .zip(self.counts)
+            .filter(|(_, counts)| 0 < counts.iter().sum::<u64>())
             .collect();
-        let keep_columns = |row: &mut Vec<u64>| {
-            let mut kept = kept.iter();
-            row.retain(|_| *kept.next().unwrap_or(&true));
+        let is_kept = |(index, name): &(usize, &String)| {
+            rows.iter().any(|(row, counts)| {
+                row.eq_ignore_ascii_case(name) || counts.get(*index).is_some_and(|n| 0 < *n)
+            })
         };
-        let full: Vec<bool> = self.counts.iter().map(|row| 0 < row.iter().sum::<u64>()).collect();
-        self.counts.iter_mut().for_each(keep_columns);
-        let mut columns = kept.iter();
-        self.columns.retain(|_| *columns.next().unwrap_or(&true));
-        let (mut rows, mut counts) = (full.iter(), full.iter());
-        self.rows.retain(|_| *rows.next().unwrap_or(&true));
-        self.counts.retain(|_| *counts.next().unwrap_or(&true));
-        self
+        let columns = self.columns.iter().enumerate().filter(is_kept);
+        let kept: Vec<usize> = columns.map(|(index, _)| index).collect();
+        let pick = |counts: &Vec<u64>| {
+            kept.iter()
+                .filter_map(|at| counts.get(*at).copied())
+                .collect()
+        };
+        Self {
+            columns: kept
+                .iter()
+                .filter_map(|at| self.columns.get(*at).cloned())
+                .collect(),
+            counts: rows.iter().map(|(_, counts)| pick(counts)).collect(),
+            rows: rows.into_iter().map(|(row, _)| row).collect(),
+        }
     }
 }
 
@@ -89,8 +97,12 @@ pub(super) fn class_figures(
     if !matching.any() {
         return None;
     }
-    let rows = [GOOD.to_owned()].into_iter().chain(matching.classes.iter().cloned());
-    let columns = [NOTHING.to_owned()].into_iter().chain(matching.labels.iter().cloned());
+    let rows = [GOOD.to_owned()]
+        .into_iter()
+        .chain(matching.classes.iter().cloned());
+    let columns = [NOTHING.to_owned()]
+        .into_iter()
+        .chain(matching.labels.iter().cloned());
     let mut confusion = Confusion::new(rows.collect(), columns.collect());
     let (mut n_right, mut n_several, mut n) = (0, 0, 0);
     for judged in &run.pictures {
@@ -111,8 +123,12 @@ pub(super) fn class_figures(
             }
         };
         let said = said(judged, matching);
-        confusion.add(class.map_or(0, |class| class + 1), said.map_or(0, |label| label + 1));
-        let is_good = said.is_none_or(|label| matching.is_good.get(label).copied().unwrap_or(false));
+        confusion.add(
+            class.map_or(0, |class| class + 1),
+            said.map_or(0, |label| label + 1),
+        );
+        let is_good =
+            said.is_none_or(|label| matching.is_good.get(label).copied().unwrap_or(false));
         let is_right = match class {
             None => is_good,
             Some(class) => said.is_some() && matching.label(class) == said,
@@ -154,7 +170,9 @@ fn macro_auroc(set: &LabelledSet, run: &Run, matching: &Matching) -> Option<f64>
                 !truth.is_bad
             } else {
                 let classes = truth.classes.iter();
-                classes.copied().any(|class| matching.label(class) == Some(label))
+                classes
+                    .copied()
+                    .any(|class| matching.label(class) == Some(label))
             };
             Some(Scored {
                 score: f64::from(*score),
@@ -171,14 +189,23 @@ fn macro_auroc(set: &LabelledSet, run: &Run, matching: &Matching) -> Option<f64>
 /// Found boxes at the gate's thresholds against true ones: the surest first takes the truth that it
 /// overlaps most, of whatever class.
 pub(super) fn box_confusion(run: &Run, matching: &Matching) -> Confusion {
-    let rows = matching.classes.iter().cloned().chain(["background".to_owned()]);
+    let rows = matching
+        .classes
+        .iter()
+        .cloned()
+        .chain(["background".to_owned()]);
     let columns = matching.labels.iter().cloned().chain(["missed".to_owned()]);
     let mut confusion = Confusion::new(rows.collect(), columns.collect());
     for judged in &run.pictures {
         let truth = &judged.boxes.truth;
         let mut taken = vec![false; truth.len()];
         let mut findings: Vec<&Finding> = judged.findings.iter().collect();
-        findings.sort_by(|a, b| b.detection.score.partial_cmp(&a.detection.score).unwrap_or(std::cmp::Ordering::Equal));
+        findings.sort_by(|a, b| {
+            b.detection
+                .score
+                .partial_cmp(&a.detection.score)
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
         for finding in findings {
             let Some(label) = matching.label_named(&finding.detection.class.name) else {
                 continue;
@@ -189,7 +216,7 @@ pub(super) fn box_confusion(run: &Run, matching: &Matching) -> Confusion {
                 .iter()
                 .enumerate()
                 .filter(|(index, _)| !taken.get(*index).copied().unwrap_or(true))
-                .map(|(index, one)| (index, overlap(&region, &one.region, one.is_crowd)))
+                .map(|(index, one)| (index, overlap(&region, one)))
                 .filter(|(_, overlap)| OVERLAP_MIN <= *overlap)
                 .max_by(|a, b| a.1.total_cmp(&b.1));
             let row = best.and_then(|(index, _)| {

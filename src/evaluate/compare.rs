@@ -72,7 +72,8 @@ pub struct CompareError {
 pub fn compare(before: &RunForm, now: &RunForm) -> Result<Comparison, CompareError> {
     let pairs = pairs(&before.pictures, &now.pictures)?;
     let count = |before: bool, now: bool| {
-        let fits = |(a, b): &&(&PictureForm, &PictureForm)| a.is_right() == before && b.is_right() == now;
+        let fits =
+            |(a, b): &&(&PictureForm, &PictureForm)| a.is_right() == before && b.is_right() == now;
         pairs.iter().filter(fits).count() as u64
     };
     let (n_only_before_right, n_only_now_right) = (count(true, false), count(false, true));
@@ -109,7 +110,10 @@ pub fn compare(before: &RunForm, now: &RunForm) -> Result<Comparison, CompareErr
 
 type Pair<'a> = (&'a PictureForm, &'a PictureForm);
 
-fn pairs<'a>(before: &'a [PictureForm], now: &'a [PictureForm]) -> Result<Vec<Pair<'a>>, CompareError> {
+fn pairs<'a>(
+    before: &'a [PictureForm],
+    now: &'a [PictureForm],
+) -> Result<Vec<Pair<'a>>, CompareError> {
     let mut earlier: BTreeMap<&str, &PictureForm> =
         before.iter().map(|one| (one.name.as_str(), one)).collect();
     let (mut pairs, mut differences) = (Vec::new(), Vec::new());
@@ -125,7 +129,11 @@ fn pairs<'a>(before: &'a [PictureForm], now: &'a [PictureForm]) -> Result<Vec<Pa
         }
         pairs.push((before, one));
     }
-    differences.extend(earlier.keys().map(|name| format!("`{name}` is missing now")));
+    differences.extend(
+        earlier
+            .keys()
+            .map(|name| format!("`{name}` is missing now")),
+    );
     if differences.is_empty() {
         return Ok(pairs);
     }

@@ -10,7 +10,8 @@ use super::classes::{self, ClassFigures, Confusion};
 use super::matching::Matching;
 use super::metrics::ranking::{self, Scored};
 use super::metrics::{
-    ClassPrecision, Interval, PixelFigures, Rate, auroc_interval, class_precisions, mean_precision,
+    ClassPrecision, Interval, PixelFigures, PixelScores, Rate, auroc_interval, class_precisions,
+    mean_precision,
 };
 use super::run::{Judged, Run};
 use super::set::LabelledSet;
@@ -168,7 +169,7 @@ pub fn figures(set: &LabelledSet, run: &Run, matching: &Matching) -> Figures {
         good,
         bad,
         image: image_figures(&scored(set, run)),
-        pixel: run.pixels.as_ref().map(|pixels| pixels.figures()),
+        pixel: run.pixels.as_ref().map(PixelScores::figures),
         boxes: box_figures(set, run, matching),
         classes: classes::class_figures(set, run, matching),
         by_class: by_class.filter(|one| 0 < one.escape.of).collect(),

@@ -248,7 +248,10 @@ impl PictureForm {
                 .filter_map(|class| set.classes.get(*class).cloned())
                 .collect(),
             verdict: judged.verdict.word().to_owned(),
-            reason: judged.verdict.reason().map(|reason| reason.word().to_owned()),
+            reason: judged
+                .verdict
+                .reason()
+                .map(|reason| reason.word().to_owned()),
             note: judged.note.clone(),
             score: judged.score,
             findings: judged.findings.iter().map(FindingForm::from).collect(),

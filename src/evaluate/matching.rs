@@ -36,13 +36,15 @@ pub struct Matching {
     pub is_good: Vec<bool>,
     /// The set's classes.
     pub classes: Vec<String>,
+    /// For each class whether it means "no defect".
+    is_good_class: Vec<bool>,
     /// For each class its label.
     label_of: Vec<Option<usize>>,
 }
 
 impl Matching {
     /// Matches by name, whatever its case, after the pairs `theirs`, `ours` of `map`. `is_good` says
-    /// which labels mean "no defect".
+    /// which names mean "no defect".
     ///
     /// # Errors
     /// [`MatchError`] if `map` names what is not there.
@@ -57,21 +59,34 @@ impl Matching {
             let (theirs, ours) = (theirs.clone(), ours.clone());
             if !has(classes, &theirs) {
                 let there = list(classes);
-                return Err(MatchError::Theirs { theirs, ours, there });
+                return Err(MatchError::Theirs {
+                    theirs,
+                    ours,
+                    there,
+                });
             }
             if !has(&labels, &ours) {
                 let there = list(&labels);
-                return Err(MatchError::Ours { theirs, ours, there });
+                return Err(MatchError::Ours {
+                    theirs,
+                    ours,
+                    there,
+                });
             }
         }
         let label_of = classes.iter().map(|class| {
-            let mapped = map.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(class));
+            let mapped = map
+                .iter()
+                .find(|(theirs, _)| theirs.eq_ignore_ascii_case(class));
             let wanted = mapped.map_or(class, |(_, ours)| ours);
-            labels.iter().position(|label| label.eq_ignore_ascii_case(wanted))
+            labels
+                .iter()
+                .position(|label| label.eq_ignore_ascii_case(wanted))
         });
         Ok(Self {
             label_of: label_of.collect(),
             is_good: labels.iter().map(|label| is_good(label)).collect(),
+            is_good_class: classes.iter().map(|class| is_good(class)).collect(),
             classes: classes.to_vec(),
             labels,
         })
@@ -94,7 +109,9 @@ impl Matching {
 
     /// Whether a label means "no defect".
     pub fn is_good_label(&self, name: &str) -> bool {
-        let found = self.label_named(name).and_then(|label| self.is_good.get(label));
+        let found = self
+            .label_named(name)
+            .and_then(|label| self.is_good.get(label));
         found.copied().unwrap_or(false)
     }
 
@@ -103,11 +120,13 @@ impl Matching {
         self.label_of.iter().any(Option::is_some)
     }
 
-    /// Classes of the set that the model does not know.
+    /// Defect classes of the set that the model does not know.
     pub fn unknown_classes(&self) -> Vec<&str> {
-        let classes = self.classes.iter().zip(&self.label_of);
-        classes
-            .filter(|(_, label)| label.is_none())
+        let known = self.label_of.iter().zip(&self.is_good_class);
+        self.classes
+            .iter()
+            .zip(known)
+            .filter(|(_, (label, is_good))| label.is_none() && !**is_good)
             .map(|(class, _)| class.as_str())
             .collect()
     }

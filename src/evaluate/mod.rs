@@ -12,6 +12,7 @@ mod mask;
 mod matching;
 pub mod metrics;
 mod package;
+mod report;
 mod run;
 mod set;
 
@@ -23,6 +24,7 @@ pub use figures::{
 pub use form::{FindingForm, Item, LeftOutForm, PictureForm, RunError, RunForm, Subject, read_run};
 pub use matching::{MatchError, Matching};
 pub use package::{PackageError, inspector_of};
+pub use report::{PICTURES_MAX, Report, report};
 pub use run::{Judged, Method, Run, run};
 pub use set::{
     Format, GOOD_NAMES, LabelledPicture, LabelledSet, LeftOut, SPLIT, SetError, SetQuery, TrueMask,

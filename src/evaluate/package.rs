@@ -14,6 +14,8 @@ use crate::recipe::Recipe;
 
 /// The figure of a manifest that says from which score on a part is rejected.
 const SCORE_REJECT: &str = "score_reject";
+/// Limits of a label that means "no defect": within a size that no picture has, so always tolerated.
+const TOLERATED: &str = "score_doubtful = 0.0\nscore_reject = 0.0\nlength_max_mm = 1e6\n";
 /// The camera and view of the recipe.
 const CAMERA: &str = "picture";
 
@@ -55,21 +57,17 @@ fn recipe_text(manifest: &Manifest, is_good: &dyn Fn(&str) -> bool) -> String {
         .unwrap_or(doubtful.into());
     let plain = |name: &str| -> String {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        name.chars().map(|c| if fits(c) { c } else { '-' }).collect()
+        name.chars()
+            .map(|c| if fits(c) { c } else { '-' })
+            .collect()
     };
     let (name, version) = (plain(&manifest.name), plain(&manifest.version));
-    let good = manifest
-        .labels
-        .iter()
-        .filter(|label| is_good(&label.name))
-        .map(|label| {
-            // Within a size that no picture has, so always tolerated. A string is written in TOML as in JSON.
-            let name = serde_json::json!(&*label.name);
-            format!(
-                "[views.zones.limits.{name}]\nscore_doubtful = 0.0\nscore_reject = 0.0\nlength_max_mm = 1e6\n"
-            )
-        })
-        .collect::<String>();
+    let mut good = String::new();
+    for label in manifest.labels.iter().filter(|label| is_good(&label.name)) {
+        // A string is written in TOML as in JSON.
+        let name = serde_json::json!(&*label.name);
+        good = format!("{good}[views.zones.limits.{name}]\n{TOLERATED}");
+    }
     format!(
         r#"schema = 1
 part_type = "{name}"

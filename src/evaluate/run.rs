@@ -105,9 +105,10 @@ impl Run {
         let camera = camera.map_or_else(String::new, |view| view.camera.clone());
         let frame = read_frame(&camera, &picture.path);
         let capture = Capture {
-            frame: frame.as_ref().map(Clone::clone).map_err(|error| {
-                (error.reason(), with_causes(error))
-            }),
+            frame: frame
+                .as_ref()
+                .map(Clone::clone)
+                .map_err(|error| (error.reason(), with_causes(error))),
             took: started.elapsed(),
         };
         let (mut seen, mut n_looks) = (Seen::default(), 0);
@@ -173,7 +174,9 @@ impl Run {
         let all = look.detector.decode_all(look.raw, &original, BOX_SCORE_MIN);
         let all = all.unwrap_or_else(|error| {
             let causes = with_causes(&error);
-            seen.faults.push(format!("boxes below the threshold cannot be read: {causes}"));
+            seen.faults.push(format!(
+                "boxes below the threshold cannot be read: {causes}"
+            ));
             Vec::new()
         });
         seen.score = Some(score_of(look, &all, method.matching));
@@ -218,7 +221,9 @@ impl Run {
         };
         let input = &look.detector.package().manifest().input;
         let scores = spread_map(&map.view(), look.preparer, input, size);
-        let pixels = self.pixels.get_or_insert_with(|| PixelScores::new(threshold));
+        let pixels = self
+            .pixels
+            .get_or_insert_with(|| PixelScores::new(threshold));
         pixels.add(&scores.view(), &regions.view());
         Ok(())
     }

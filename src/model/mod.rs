@@ -19,8 +19,8 @@ mod output;
 mod package;
 mod provider;
 mod runtime;
-mod thresholds;
 mod tensors;
+mod thresholds;
 mod write;
 
 pub use backbone::{BACKBONE, Backbone, FeatureNet};

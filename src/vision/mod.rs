@@ -5,6 +5,7 @@
 
 mod decode;
 mod draw;
+mod draw_truth;
 mod encode;
 mod error;
 mod fitness;
@@ -23,6 +24,7 @@ mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
+pub use draw_truth::draw_truth;
 pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};

@@ -5,9 +5,9 @@ use opencv::core::{CV_32S, Mat};
 use opencv::imgproc;
 use opencv::prelude::*;
 
+use super::VisionError;
 use super::input::InputSpec;
 use super::prepare::Preparer;
-use super::VisionError;
 use crate::domain::{PointPx, SizePx};
 
 /// Brings a map on the model's input back to the pixels of a frame: bilinear, as `cv::resize` does it
@@ -147,7 +147,10 @@ mod tests {
         let found = spread(&map, &input(Resize::FitToWindowLetterbox), region, SIZE);
         for ((y, x), value) in found.indexed_iter() {
             let inside = (10..30).contains(&x) && (5..35).contains(&y);
-            assert!((value - f32::from(u8::from(inside))).abs() < 1e-6, "({x}, {y}): {value}");
+            assert!(
+                (value - f32::from(u8::from(inside))).abs() < 1e-6,
+                "({x}, {y}): {value}"
+            );
         }
     }
 

@@ -49,8 +49,18 @@ fn pictures_are_ranked_as_scikit_learn_does() {
     let expected = &image["expected"];
     let ties: Vec<Tie> = ranking::ties(&scored(image, "first"));
     let each = || ties.iter().copied();
-    near("AUROC", ranking::auroc(each()), &expected["image_auroc"], EXACT);
-    near("AP", ranking::average_precision(each()), &expected["image_ap"], EXACT);
+    near(
+        "AUROC",
+        ranking::auroc(each()),
+        &expected["image_auroc"],
+        EXACT,
+    );
+    near(
+        "AP",
+        ranking::average_precision(each()),
+        &expected["image_ap"],
+        EXACT,
+    );
     let best = ranking::best_f1(each()).map(|best| best.f1);
     near("best F1", best, &expected["f1_best"], EXACT);
     let (n_bad, _) = ranking::totals(each());
@@ -66,7 +76,12 @@ fn two_runs_are_compared_as_delong_does() {
     let image = &fixture()["image"];
     let expected = &image["expected"]["delong"];
     let found = delong(&scored(image, "first"), &scored(image, "second")).unwrap();
-    near("difference", Some(found.difference), &expected["difference"], EXACT);
+    near(
+        "difference",
+        Some(found.difference),
+        &expected["difference"],
+        EXACT,
+    );
     near("low", Some(found.interval.low), &expected["low"], EXACT);
     near("high", Some(found.interval.high), &expected["high"], EXACT);
     near("p", Some(found.p_value), &expected["p_value"], EXACT);
@@ -77,18 +92,30 @@ fn pixels_are_measured_as_scikit_learn_and_anomalib_do() {
     let pixel = &fixture()["pixel"];
     let expected = &pixel["expected"];
     let mut found = PixelScores::new(Some(0.35));
-    let pairs = pixel["maps"].as_array().unwrap().iter().zip(pixel["masks"].as_array().unwrap());
+    let pairs = pixel["maps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(pixel["masks"].as_array().unwrap());
     for (map, mask) in pairs {
         let rows = |value: &Value| -> Vec<Vec<f64>> {
             value.as_array().unwrap().iter().map(numbers).collect()
         };
         let (map, mask) = (rows(map), rows(mask));
         let shape = (map.len(), map[0].len());
+        #[expect(clippy::cast_possible_truncation, reason = "scores of a map are f32")]
         let scores = map.concat().iter().map(|score| *score as f32).collect();
-        let truth = mask.concat().iter().map(|bad| u8::from(*bad > 0.5)).collect();
+        let truth = mask
+            .concat()
+            .iter()
+            .map(|bad| u8::from(*bad > 0.5))
+            .collect();
         let scores = Array2::from_shape_vec(shape, scores).unwrap();
         let truth = Array2::from_shape_vec(shape, truth).unwrap();
-        found.add(&scores.view(), &label_regions(&truth.view()).unwrap().view());
+        found.add(
+            &scores.view(),
+            &label_regions(&truth.view()).unwrap().view(),
+        );
     }
     let figures = found.figures();
     near("AUROC", figures.auroc, &expected["pixel_auroc"], 1e-4);
@@ -104,7 +131,8 @@ fn boxes_are_matched_as_pycocotools_does() {
     let expected = &boxes["expected"];
     let region = |value: &Value| -> [f64; 4] { numbers(value).try_into().unwrap() };
     let index = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap() - 1;
-    let mut pictures = vec![PictureBoxes::default(); boxes["truth"]["images"].as_array().unwrap().len()];
+    let mut pictures =
+        vec![PictureBoxes::default(); boxes["truth"]["images"].as_array().unwrap().len()];
     for one in boxes["truth"]["annotations"].as_array().unwrap() {
         pictures[index(&one["image_id"])].truth.push(TrueBox {
             class: index(&one["category_id"]),
@@ -125,8 +153,18 @@ fn boxes_are_matched_as_pycocotools_does() {
         near(name, class.ap_50, &expected["per_class_ap50"][name], EXACT);
         near(name, class.ap_50_95, &expected["per_class_ap"][name], EXACT);
     }
-    near("mAP 0.5", mean_precision(&classes, |class| class.ap_50), &expected["map50"], EXACT);
-    near("mAP", mean_precision(&classes, |class| class.ap_50_95), &expected["map"], EXACT);
+    near(
+        "mAP 0.5",
+        mean_precision(&classes, |class| class.ap_50),
+        &expected["map50"],
+        EXACT,
+    );
+    near(
+        "mAP",
+        mean_precision(&classes, |class| class.ap_50_95),
+        &expected["map"],
+        EXACT,
+    );
 }
 
 #[test]
@@ -137,7 +175,10 @@ fn shares_have_the_intervals_of_scipy() {
             n: one["n"].as_u64().unwrap(),
             of: one["of"].as_u64().unwrap(),
         };
-        for (name, found) in [("wilson", rate.wilson()), ("clopper_pearson", rate.clopper_pearson())] {
+        for (name, found) in [
+            ("wilson", rate.wilson()),
+            ("clopper_pearson", rate.clopper_pearson()),
+        ] {
             let what = format!("{name} of {rate:?}");
             near(&what, found.map(|one| one.low), &one[name][0], EXACT);
             near(&what, found.map(|one| one.high), &one[name][1], EXACT);
@@ -145,6 +186,11 @@ fn shares_have_the_intervals_of_scipy() {
     }
     for one in fixture["coins"].as_array().unwrap() {
         let [first, second] = ["first", "second"].map(|key| one[key].as_u64().unwrap());
-        near("McNemar", Some(mcnemar_exact(first, second)), &one["p_value"], EXACT);
+        near(
+            "McNemar",
+            Some(mcnemar_exact(first, second)),
+            &one["p_value"],
+            EXACT,
+        );
     }
 }

@@ -27,7 +27,11 @@ impl FromStr for Requirement {
         let Some(((figure, value), at_least)) = parts else {
             return Err("write a figure, `>=` or `<=`, and a number: `escape<=0.01`".to_owned());
         };
-        let number = value.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        let number = value
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite());
         Ok(Self {
             figure: figure.trim().to_owned(),
             at_least,
@@ -56,7 +60,10 @@ pub(super) fn check(requirements: &[Requirement], figures: &Figures) -> anyhow::
             (*found <= one.value, "<=")
         };
         if !holds {
-            note(format!("{name} is {found:.4}, required is {sign} {}", one.value));
+            note(format!(
+                "{name} is {found:.4}, required is {sign} {}",
+                one.value
+            ));
             outcome = Outcome::Bad;
         }
     }

@@ -1,9 +1,7 @@
 //! The figures of a run as tables.
 
-use taktgate::evaluate::{
-    Comparison, Confusion, Figures, Matching, OVERKILLS, RunForm, Share, Verdicts,
-};
 use taktgate::evaluate::metrics::Interval;
+use taktgate::evaluate::{Comparison, Confusion, Figures, Matching, RunForm, Share, Verdicts};
 
 use crate::app::print::{note, say, table};
 
@@ -41,14 +39,20 @@ pub(super) fn say_what_does_not_fit(matching: &Matching) {
     }
     let unused = matching.unused_labels();
     if !unused.is_empty() && !matching.classes.is_empty() {
-        note(format!("labels of the model that the set does not have: {}", unused.join(", ")));
+        note(format!(
+            "labels of the model that the set does not have: {}",
+            unused.join(", ")
+        ));
     }
 }
 
 fn verdicts(figures: &Figures) {
     let rows = [("good", &figures.good), ("bad", &figures.bad)];
     let mut table = table(&["truth", "pictures", "OK", "NG", "INDETERMINATE"]);
-    for (name, verdicts) in rows.into_iter().filter(|(_, verdicts)| 0 < verdicts.total()) {
+    for (name, verdicts) in rows
+        .into_iter()
+        .filter(|(_, verdicts)| 0 < verdicts.total())
+    {
         table.add_row([
             name.to_owned(),
             verdicts.total().to_string(),
@@ -74,61 +78,94 @@ fn doubts(verdicts: &Verdicts) -> String {
 
 fn headline(figures: &Figures) {
     let mut table = table(&["figure", "value", "95 % interval", "from"]);
-    let mut share = |name: &str, share: &Share| {
+    for (name, share) in shares(figures) {
         if let Some(value) = share.share {
             let from = format!("{} of {}", share.n, share.of);
-            table.add_row([name.to_owned(), percent(value), interval(share.wilson, percent), from]);
-        }
-    };
-    share("escapes (bad called OK)", &figures.escape);
-    share("overkill (good called NG)", &figures.overkill);
-    share("review (indeterminate)", &figures.review);
-    if let Some(classes) = &figures.classes {
-        share("right class", &classes.accuracy);
-    }
-    if let Some(image) = &figures.image {
-        for ((_, name), recall) in OVERKILLS.iter().zip(&image.recalls) {
-            share(name, &recall.recall);
+            let value = percent(value);
+            table.add_row([
+                name.to_owned(),
+                value,
+                interval(share.wilson, percent),
+                from,
+            ]);
         }
     }
-    let from = |n_bad: u64, n_good: u64, what: &str| format!("{n_bad} bad, {n_good} good {what}");
-    let mut plain = |name: &str, value: Option<f64>, interval: String, from: &str| {
+    for (name, value, from) in plain(figures) {
+        let spread = match (&figures.image, name) {
+            (Some(image), IMAGE_AUROC) => interval(image.auroc_interval, decimal),
+            _ => String::new(),
+        };
         if let Some(value) = value {
-            table.add_row([name.to_owned(), decimal(value), interval, from.to_owned()]);
+            table.add_row([name.to_owned(), decimal(value), spread, from]);
         }
-    };
+    }
+    say(table);
+}
+
+const IMAGE_AUROC: &str = "image AUROC";
+
+fn shares(figures: &Figures) -> Vec<(&'static str, &Share)> {
+    let mut shares = vec![
+        ("escapes (bad called OK)", &figures.escape),
+        ("overkill (good called NG)", &figures.overkill),
+        ("review (indeterminate)", &figures.review),
+    ];
+    if let Some(classes) = &figures.classes {
+        shares.push(("right class", &classes.accuracy));
+    }
     if let Some(image) = &figures.image {
-        let from = from(image.n_bad, image.n_good, "pictures");
-        let spread = interval(image.auroc_interval, decimal);
-        plain("image AUROC", image.auroc, spread, &from);
-        plain("image AP", image.average_precision, String::new(), &from);
+        let names = [
+            "recall at no overkill",
+            "recall at 0.1 % overkill",
+            "recall at 1 % overkill",
+        ];
+        let recalls = image.recalls.iter().map(|recall| &recall.recall);
+        shares.extend(names.into_iter().zip(recalls));
+    }
+    shares
+}
+
+fn plain(figures: &Figures) -> Vec<(&'static str, Option<f64>, String)> {
+    let mut all = Vec::new();
+    if let Some(image) = &figures.image {
+        let from = format!("{} bad, {} good pictures", image.n_bad, image.n_good);
+        all.push((IMAGE_AUROC, image.auroc, from.clone()));
+        all.push(("image AP", image.average_precision, from));
     }
     if let Some(classes) = &figures.classes {
-        plain("macro AUROC of classes", classes.macro_auroc, String::new(), "");
+        all.push(("macro AUROC of classes", classes.macro_auroc, String::new()));
     }
     if let Some(pixel) = &figures.pixel {
         let pictures = format!("{} pictures, {} regions", pixel.n_pictures, pixel.n_regions);
         let at = |threshold: Option<f64>| {
             threshold.map_or_else(String::new, |threshold| format!("threshold {threshold:.3}"))
         };
-        plain("pixel AUROC", pixel.auroc, String::new(), &pictures);
-        plain("pixel AP", pixel.average_precision, String::new(), &pictures);
-        plain("AUPRO (limit 0.3)", pixel.aupro, String::new(), &pictures);
-        plain("pixel F1", pixel.f1, String::new(), &at(pixel.threshold));
-        plain("best pixel F1", pixel.f1_best, String::new(), &at(pixel.f1_best_threshold));
+        all.push(("pixel AUROC", pixel.auroc, pictures.clone()));
+        all.push(("pixel AP", pixel.average_precision, pictures.clone()));
+        all.push(("AUPRO (limit 0.3)", pixel.aupro, pictures));
+        all.push(("pixel F1", pixel.f1, at(pixel.threshold)));
+        all.push(("best pixel F1", pixel.f1_best, at(pixel.f1_best_threshold)));
     }
     if let Some(boxes) = &figures.boxes {
-        plain("mAP 0.5", boxes.map_50, String::new(), "");
-        plain("mAP 0.5:0.95", boxes.map_50_95, String::new(), "");
+        all.push(("mAP 0.5", boxes.map_50, String::new()));
+        all.push(("mAP 0.5:0.95", boxes.map_50_95, String::new()));
     }
-    say(table);
+    all
 }
 
 fn by_class(figures: &Figures) {
     if figures.by_class.is_empty() {
         return;
     }
-    let mut table = table(&["defect", "pictures", "OK", "NG", "INDETERMINATE", "escapes", "95 % interval"]);
+    let mut table = table(&[
+        "defect",
+        "pictures",
+        "OK",
+        "NG",
+        "INDETERMINATE",
+        "escapes",
+        "95 % interval",
+    ]);
     for one in &figures.by_class {
         table.add_row([
             one.class.clone(),
@@ -181,7 +218,12 @@ fn against(comparison: &Comparison) {
         let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), decimal);
         let difference = pair.before.zip(pair.now);
         let difference = difference.map_or_else(String::new, |(a, b)| format!("{:+.4}", b - a));
-        table.add_row([pair.name.clone(), value(pair.before), value(pair.now), difference]);
+        table.add_row([
+            pair.name.clone(),
+            value(pair.before),
+            value(pair.now),
+            difference,
+        ]);
     }
     say(table);
     say(format!(
@@ -194,7 +236,10 @@ fn against(comparison: &Comparison) {
             auroc.difference, auroc.interval.low, auroc.interval.high, auroc.p_value
         ));
     }
-    say(format!("{} parts have another verdict", comparison.flipped.len()));
+    say(format!(
+        "{} parts have another verdict",
+        comparison.flipped.len()
+    ));
     for flip in comparison.flipped.iter().take(FLIPPED_MAX) {
         let truth = if flip.is_bad { "bad" } else { "good" };
         let turn = match (flip.was_right, flip.is_right) {
@@ -202,7 +247,10 @@ fn against(comparison: &Comparison) {
             (true, false) => "WORSE",
             _ => "the same to the line",
         };
-        say(format!("  {} ({truth}): {} -> {}, {turn}", flip.name, flip.before, flip.now));
+        say(format!(
+            "  {} ({truth}): {} -> {}, {turn}",
+            flip.name, flip.before, flip.now
+        ));
     }
     let n = comparison.flipped.len();
     if FLIPPED_MAX < n {
@@ -219,5 +267,7 @@ fn percent(share: f64) -> String {
 }
 
 fn interval(interval: Option<Interval>, write: fn(f64) -> String) -> String {
-    interval.map_or_else(String::new, |one| format!("{} to {}", write(one.low), write(one.high)))
+    interval.map_or_else(String::new, |one| {
+        format!("{} to {}", write(one.low), write(one.high))
+    })
 }

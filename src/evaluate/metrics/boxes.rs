@@ -165,7 +165,7 @@ impl ClassBoxes {
             if best.is_some_and(|(_, best)| !is_not_asked(best)) && is_not_asked(truth) {
                 break;
             }
-            let overlap = overlap(&found.region, &truth.region, truth.is_crowd);
+            let overlap = overlap(&found.region, truth);
             // The later of two equals, as in the reference.
             if overlap_best <= overlap {
                 overlap_best = overlap;
@@ -181,16 +181,16 @@ fn is_not_asked(truth: &TrueBox) -> bool {
 }
 
 /// Intersection over union; over the found box alone where the truth is a crowd.
-pub fn overlap(found: &BoxPx, truth: &BoxPx, is_crowd: bool) -> f64 {
+pub fn overlap(found: &BoxPx, truth: &TrueBox) -> f64 {
     let [fx, fy, fw, fh] = *found;
-    let [tx, ty, tw, th] = *truth;
+    let [tx, ty, tw, th] = truth.region;
     let width = (fx + fw).min(tx + tw) - fx.max(tx);
     let height = (fy + fh).min(ty + th) - fy.max(ty);
     if width <= 0.0 || height <= 0.0 {
         return 0.0;
     }
     let both = width * height;
-    let either = if is_crowd {
+    let either = if truth.is_crowd {
         fw * fh
     } else {
         fw * fh + tw * th - both
@@ -207,7 +207,10 @@ fn average_precision(mut hits: Vec<Hit>, n_truth: usize) -> f64 {
         .zip(1_u32..)
         .map(|(hit, n_called)| {
             n_right += f64::from(u8::from(hit.is_right));
-            (n_right / n_truth as f64, n_right / (f64::from(n_called) + f64::EPSILON))
+            (
+                n_right / n_truth as f64,
+                n_right / (f64::from(n_called) + f64::EPSILON),
+            )
         })
         .collect();
     let mut best = 0.0_f64;
@@ -253,7 +256,10 @@ mod tests {
 
     #[test]
     fn one_truth_is_met_once() {
-        assert_eq!(ap_50(vec![truth(PLACE)], vec![found(PLACE, 0.9)]), Some(1.0));
+        assert_eq!(
+            ap_50(vec![truth(PLACE)], vec![found(PLACE, 0.9)]),
+            Some(1.0)
+        );
         // The double is wrong, but comes after the right one: the precision at full recall is still 1.
         let doubled = vec![found(PLACE, 0.9), found(PLACE, 0.8)];
         assert_eq!(ap_50(vec![truth(PLACE)], doubled), Some(1.0));
@@ -276,7 +282,11 @@ mod tests {
             is_crowd: true,
             ..truth([50.0, 0.0, 50.0, 50.0])
         };
-        let many = vec![found(ELSEWHERE, 0.9), found(ELSEWHERE, 0.85), found(PLACE, 0.8)];
+        let many = vec![
+            found(ELSEWHERE, 0.9),
+            found(ELSEWHERE, 0.85),
+            found(PLACE, 0.8),
+        ];
         assert_eq!(ap_50(vec![crowd, truth(PLACE)], many), Some(1.0));
     }
 

@@ -7,7 +7,8 @@ mod pixels;
 pub mod ranking;
 
 pub use boxes::{
-    BoxPx, ClassPrecision, FoundBox, PictureBoxes, TrueBox, class_precisions, mean_precision, overlap,
+    BoxPx, ClassPrecision, FoundBox, PictureBoxes, TrueBox, class_precisions, mean_precision,
+    overlap,
 };
 pub use interval::{Interval, Rate, auroc_interval};
 pub use paired::{AurocDifference, delong, mcnemar_exact};

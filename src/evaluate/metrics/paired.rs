@@ -33,14 +33,15 @@ pub struct AurocDifference {
 /// Clarke-Pearson 1988). Both lists have the same pictures in the same order. `None` with fewer than
 /// two bad or two good ones, or if the lists do not fit.
 pub fn delong(first: &[Scored], second: &[Scored]) -> Option<AurocDifference> {
-    let same = first.len() == second.len()
-        && first.iter().zip(second).all(|(a, b)| a.is_bad == b.is_bad);
+    let same =
+        first.len() == second.len() && first.iter().zip(second).all(|(a, b)| a.is_bad == b.is_bad);
     if !same {
         return None;
     }
     let (a, b) = (Places::of(first)?, Places::of(second)?);
     let difference = b.auroc() - a.auroc();
-    let variance = variance_of_difference(&a.bad, &b.bad) + variance_of_difference(&a.good, &b.good);
+    let variance =
+        variance_of_difference(&a.bad, &b.bad) + variance_of_difference(&a.good, &b.good);
     let half = Z * variance.sqrt();
     let p_value = if variance <= 0.0 {
         // Both order the pictures alike, or one is better without exception.
@@ -128,7 +129,9 @@ fn two_sided(z: f64) -> f64 {
         }
         return (1.0 - sum * std::f64::consts::FRAC_2_SQRT_PI).clamp(0.0, 1.0);
     }
-    let fraction = (1..=60).rev().fold(x, |below, n| x + f64::from(n) / 2.0 / below);
+    let fraction = (1..=60)
+        .rev()
+        .fold(x, |below, n| x + f64::from(n) / 2.0 / below);
     (-x * x).exp() / fraction / std::f64::consts::PI.sqrt()
 }
 
@@ -148,8 +151,17 @@ mod tests {
 
     #[test]
     fn a_normal_number_is_seldom_far_from_its_mean() {
-        for (z, chance) in [(0.0, 1.0), (1.0, 0.317_310_507_863), (Z, 0.05), (3.0, 0.002_699_796_063)] {
-            assert!((two_sided(z) - chance).abs() < 1e-9, "{z}: {}", two_sided(z));
+        for (z, chance) in [
+            (0.0, 1.0),
+            (1.0, 0.317_310_507_863),
+            (Z, 0.05),
+            (3.0, 0.002_699_796_063),
+        ] {
+            assert!(
+                (two_sided(z) - chance).abs() < 1e-9,
+                "{z}: {}",
+                two_sided(z)
+            );
             assert!((two_sided(-z) - chance).abs() < 1e-9);
         }
     }
@@ -164,7 +176,10 @@ mod tests {
         assert_eq!(delong(&scored, &scored[1..]), None);
         let turned: Vec<Scored> = scored
             .iter()
-            .map(|one| Scored { is_bad: !one.is_bad, ..*one })
+            .map(|one| Scored {
+                is_bad: !one.is_bad,
+                ..*one
+            })
             .collect();
         assert_eq!(delong(&scored, &turned), None);
     }

@@ -69,8 +69,7 @@ pub struct PixelFigures {
 }
 
 fn bin_of(score: f32) -> usize {
-    // Written so that NaN and what is below 0 count as 0.
-    if !(0.0 < score) {
+    if score.is_nan() || score <= 0.0 {
         0
     } else if score < 0.5 {
         (score.to_bits() >> BITS_DROPPED) as usize
@@ -118,7 +117,10 @@ impl PixelScores {
                 *size += 1;
             }
         }
-        let shares: Vec<f64> = sizes.iter().map(|size| 1.0 / (*size).max(1) as f64).collect();
+        let shares: Vec<f64> = sizes
+            .iter()
+            .map(|size| 1.0 / (*size).max(1) as f64)
+            .collect();
         Zip::from(scores).and(regions).for_each(|score, region| {
             let Some(bin) = self.bins.get_mut(bin_of(*score)) else {
                 return;

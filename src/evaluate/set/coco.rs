@@ -12,7 +12,8 @@ use crate::domain::SizePx;
 use super::super::metrics::TrueBox;
 use super::files::{first_with, name_of, read_text, root_of};
 use super::{
-    Classes, Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth, files,
+    BoxUnit, Classes, Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth,
+    files,
 };
 
 #[derive(Deserialize)]
@@ -97,8 +98,15 @@ pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
         pictures.push(LabelledPicture {
             name: image.file_name.replace('\\', "/"),
             path: found,
-            size: size.map(|(width_px, height_px)| SizePx { width_px, height_px }),
-            truth: Truth::boxed(boxes.remove(&image.id).unwrap_or_default(), false, &is_good),
+            size: size.map(|(width_px, height_px)| SizePx {
+                width_px,
+                height_px,
+            }),
+            truth: Truth::boxed(
+                boxes.remove(&image.id).unwrap_or_default(),
+                BoxUnit::Pixels,
+                &is_good,
+            ),
         });
     }
     Ok(LabelledSet {
@@ -128,7 +136,10 @@ fn boxes_of(
     for one in &set.annotations {
         let wrong = |text: String| Err(SetError::at(path, format!("annotation {}", one.id), text));
         let Some(class) = class_of.get(&one.category_id) else {
-            return wrong(format!("`category_id` {} is not in `categories`", one.category_id));
+            return wrong(format!(
+                "`category_id` {} is not in `categories`",
+                one.category_id
+            ));
         };
         let [_, _, width, height] = one.bbox;
         if !one.bbox.iter().all(|side| side.is_finite()) || width < 0.0 || height < 0.0 {
@@ -172,7 +183,9 @@ fn no_file(query: &SetQuery) -> SetError {
     let json = |folder: &Path| -> Vec<String> {
         let entries = files::entries(folder).unwrap_or_default();
         let names = entries.iter().map(|entry| name_of(entry));
-        names.filter(|name| name.to_lowercase().ends_with(".json")).collect()
+        names
+            .filter(|name| name.to_lowercase().ends_with(".json"))
+            .collect()
     };
     let there = [json(&query.path), json(&query.path.join("annotations"))].concat();
     if there.is_empty() {
@@ -185,6 +198,9 @@ fn no_file(query: &SetQuery) -> SetError {
     SetError::Split {
         path: query.path.clone(),
         split: query.split().to_owned(),
-        there: format!("`{}`; name one as `--split`, or give the file itself", there.join("`, `")),
+        there: format!(
+            "`{}`; name one as `--split`, or give the file itself",
+            there.join("`, `")
+        ),
     }
 }

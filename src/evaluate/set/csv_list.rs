@@ -32,8 +32,13 @@ pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
     let path = table_of(&query.path)?;
     let root = root_of(&path);
     let text = read_text(&path)?;
-    let mut table = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
-    let header = table.headers().map_err(|error| fault(&path, &error))?.clone();
+    let mut table = ReaderBuilder::new()
+        .trim(Trim::All)
+        .from_reader(text.as_bytes());
+    let header = table
+        .headers()
+        .map_err(|error| fault(&path, &error))?
+        .clone();
     let columns = Columns::of(&header).map_err(|text| SetError::at(&path, "line 1", text))?;
     if columns.split.is_none() {
         query.refuse_split(&path)?;
@@ -112,7 +117,8 @@ impl Rows<'_> {
             return Ok(None);
         }
         let Some(path) = first_with(&self.folders, file) else {
-            self.left_out.push(left_out("there is no such picture".to_owned()));
+            self.left_out
+                .push(left_out("there is no such picture".to_owned()));
             return Ok(None);
         };
         let truth = if self.query.is_good(class) {
@@ -152,7 +158,11 @@ impl Columns {
         let needed = |names: &[&str]| {
             let there: Vec<&str> = header.iter().collect();
             named(names).ok_or_else(|| {
-                format!("there is no column `{}`; there are `{}`", names.join("` or `"), there.join("`, `"))
+                format!(
+                    "there is no column `{}`; there are `{}`",
+                    names.join("` or `"),
+                    there.join("`, `")
+                )
             })
         };
         Ok(Self {
@@ -168,7 +178,10 @@ fn table_of(path: &Path) -> Result<PathBuf, SetError> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
-    let known = TABLES.iter().map(|name| path.join(name)).find(|path| path.is_file());
+    let known = TABLES
+        .iter()
+        .map(|name| path.join(name))
+        .find(|path| path.is_file());
     if let Some(table) = known {
         return Ok(table);
     }

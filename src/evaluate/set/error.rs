@@ -101,7 +101,11 @@ impl SetError {
         move |cause| Self::Read { path, cause }
     }
 
-    pub(super) fn at(path: impl Into<PathBuf>, place: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(super) fn at(
+        path: impl Into<PathBuf>,
+        place: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
         Self::Place {
             path: path.into(),
             place: place.into(),

@@ -28,7 +28,11 @@ pub(super) fn read_text(path: &Path) -> Result<String, SetError> {
     let bytes = fs::read(path).map_err(SetError::read(path))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        SetError::at(path, format!("byte {at}"), "this is no UTF-8; save the file as UTF-8")
+        SetError::at(
+            path,
+            format!("byte {at}"),
+            "this is no UTF-8; save the file as UTF-8",
+        )
     })
 }
 
@@ -111,12 +115,12 @@ pub(super) fn root_of(path: &Path) -> &Path {
 }
 
 /// A folder of pictures that are all good or all bad.
-pub(super) fn read_unlabelled(query: &SetQuery, is_bad: bool) -> Result<LabelledSet, SetError> {
+pub(super) fn read_unlabelled(query: &SetQuery, format: Format) -> Result<LabelledSet, SetError> {
     query.refuse_split(&query.path)?;
     let picture = |path: PathBuf| LabelledPicture {
         name: name_below(&query.path, &path),
         size: None,
-        truth: if is_bad {
+        truth: if format == Format::AllBad {
             Truth::bad(None, TrueMask::Unknown)
         } else {
             Truth::good()
@@ -125,11 +129,7 @@ pub(super) fn read_unlabelled(query: &SetQuery, is_bad: bool) -> Result<Labelled
     };
     Ok(LabelledSet {
         path: query.path.clone(),
-        format: if is_bad {
-            Format::AllBad
-        } else {
-            Format::AllGood
-        },
+        format,
         split: None,
         classes: Vec::new(),
         has_boxes: false,

@@ -44,12 +44,22 @@ impl Format {
     /// What such a set looks like.
     pub(super) fn wanted(self) -> &'static str {
         match self {
-            Self::Mvtec => "`test/good/*.png`, `test/<defect>/*.png`, `ground_truth/<defect>/*_mask.png`",
-            Self::Coco => "`test.json` (or `annotations/instances_test.json`, `test/_annotations.coco.json`) with the pictures beside it or in `images/`",
-            Self::Yolo => "`images/test/*.jpg` with `labels/test/*.txt` (or `test/images` with `test/labels`, or `images` with `labels`), and `classes.txt` or `data.yaml`",
+            Self::Mvtec => {
+                "`test/good/*.png`, `test/<defect>/*.png`, `ground_truth/<defect>/*_mask.png`"
+            }
+            Self::Coco => {
+                "`test.json` (or `annotations/instances_test.json`, `test/_annotations.coco.json`) with the pictures beside it or in `images/`"
+            }
+            Self::Yolo => {
+                "`images/test/*.jpg` with `labels/test/*.txt` (or `test/images` with `test/labels`, or `images` with `labels`), and `classes.txt` or `data.yaml`"
+            }
             Self::Voc => "`Annotations/*.xml` with the pictures in `JPEGImages/`",
-            Self::Masks => "`images/*` with `masks/*` of the same names (or `frames` with `truth`, or `ground_truth`)",
-            Self::Csv => "a `split.csv` or `labels.csv` with the columns `file`, `class`, and perhaps `split` and `mask`",
+            Self::Masks => {
+                "`images/*` with `masks/*` of the same names (or `frames` with `truth`, or `ground_truth`)"
+            }
+            Self::Csv => {
+                "a `split.csv` or `labels.csv` with the columns `file`, `class`, and perhaps `split` and `mask`"
+            }
             Self::AllBad | Self::AllGood => "a folder of pictures",
         }
     }
@@ -114,7 +124,8 @@ impl Format {
             Some(Self::Voc)
         } else if is_mvtec()? {
             Some(Self::Mvtec)
-        } else if has("labels") || has("test/labels") || has("train/labels") || has("valid/labels") {
+        } else if has("labels") || has("test/labels") || has("train/labels") || has("valid/labels")
+        {
             Some(Self::Yolo)
         } else if masks::folders(path).is_some() {
             Some(Self::Masks)

@@ -19,6 +19,12 @@ const PAIRS: [(&str, &str); 5] = [
 /// What masks are called beside their picture's name.
 const SUFFIXES: [&str; 3] = ["", "_mask", "_GT"];
 
+/// What a rendered scene says of its masks.
+#[derive(serde::Deserialize)]
+struct Scene {
+    classes: Vec<String>,
+}
+
 /// The folders of pictures and of masks.
 pub(super) fn folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
     PAIRS
@@ -113,7 +119,9 @@ fn values_of(path: &Path) -> Result<Vec<u8>, String> {
         }
     }
     let values = (0..=u8::MAX).zip(seen).skip(1);
-    Ok(values.filter_map(|(value, seen)| seen.then_some(value)).collect())
+    Ok(values
+        .filter_map(|(value, seen)| seen.then_some(value))
+        .collect())
 }
 
 fn classes_of(root: &Path) -> Result<Vec<String>, SetError> {
@@ -125,10 +133,6 @@ fn classes_of(root: &Path) -> Result<Vec<String>, SetError> {
     }
     if !scene.is_file() {
         return Ok(Vec::new());
-    }
-    #[derive(serde::Deserialize)]
-    struct Scene {
-        classes: Vec<String>,
     }
     let text = read_text(&scene)?;
     toml::from_str(&text)

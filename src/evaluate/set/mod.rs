@@ -83,10 +83,19 @@ pub struct Truth {
     pub classes: Vec<usize>,
     /// Boxes around what is there.
     pub boxes: Vec<TrueBox>,
-    /// Whether the boxes are shares of the picture's sides instead of pixels.
-    pub boxes_are_shares: bool,
+    /// What the boxes are measured in.
+    pub box_unit: BoxUnit,
     /// Which pixels are bad.
     pub mask: TrueMask,
+}
+
+/// What the sides of boxes are measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxUnit {
+    /// Pixels.
+    Pixels,
+    /// Shares of the picture's sides.
+    Shares,
 }
 
 /// Which pixels of a picture are bad.
@@ -125,8 +134,7 @@ pub fn read_set(query: &SetQuery) -> Result<LabelledSet, SetError> {
         Format::Voc => voc::read(query),
         Format::Masks => masks::read(query),
         Format::Csv => csv_list::read(query),
-        Format::AllBad => files::read_unlabelled(query, true),
-        Format::AllGood => files::read_unlabelled(query, false),
+        Format::AllBad | Format::AllGood => files::read_unlabelled(query, format),
     }?;
     set.pictures.sort_by(|a, b| a.name.cmp(&b.name));
     set.left_out.sort();
@@ -168,7 +176,7 @@ impl Truth {
             is_bad: false,
             classes: Vec::new(),
             boxes: Vec::new(),
-            boxes_are_shares: false,
+            box_unit: BoxUnit::Pixels,
             mask: TrueMask::Empty,
         }
     }
@@ -184,7 +192,7 @@ impl Truth {
     }
 
     /// A part with boxes: bad if one of them is of a class that is no good one.
-    fn boxed(boxes: Vec<TrueBox>, boxes_are_shares: bool, is_good: &dyn Fn(usize) -> bool) -> Self {
+    fn boxed(boxes: Vec<TrueBox>, box_unit: BoxUnit, is_good: &dyn Fn(usize) -> bool) -> Self {
         let mut classes: Vec<usize> = boxes
             .iter()
             .map(|one| one.class)
@@ -196,7 +204,7 @@ impl Truth {
             is_bad: !classes.is_empty(),
             classes,
             boxes,
-            boxes_are_shares,
+            box_unit,
             mask: TrueMask::Unknown,
         }
     }
@@ -211,10 +219,9 @@ impl Truth {
                 ..*one
             }
         };
-        if self.boxes_are_shares {
-            self.boxes.iter().map(in_px).collect()
-        } else {
-            self.boxes.clone()
+        match self.box_unit {
+            BoxUnit::Pixels => self.boxes.clone(),
+            BoxUnit::Shares => self.boxes.iter().map(in_px).collect(),
         }
     }
 }
@@ -223,7 +230,9 @@ impl SetQuery {
     /// Whether a class name means "no defect".
     pub fn is_good(&self, class: &str) -> bool {
         let names = self.good.iter().map(String::as_str).chain(GOOD_NAMES);
-        names.into_iter().any(|name| name.eq_ignore_ascii_case(class))
+        names
+            .into_iter()
+            .any(|name| name.eq_ignore_ascii_case(class))
     }
 
     fn split(&self) -> &str {

@@ -13,7 +13,7 @@ use crate::domain::SizePx;
 use super::super::metrics::TrueBox;
 use super::files::{entries, name_of, picture_named, read_text, stem_of};
 use super::{
-    Classes, Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth,
+    BoxUnit, Classes, Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth,
 };
 
 /// Folders that may have the pictures.
@@ -60,7 +60,7 @@ pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
         name,
         path,
         size,
-        truth: Truth::boxed(boxes, false, &is_good),
+        truth: Truth::boxed(boxes, BoxUnit::Pixels, &is_good),
     };
     let pictures = found.into_iter().map(picture).collect();
     Ok(LabelledSet {
@@ -98,10 +98,16 @@ fn stems_of_split(query: &SetQuery) -> Result<Option<BTreeSet<String>>, SetError
 fn picture_of(root: &Path, named: Option<&str>, stem: &str) -> Option<(String, PathBuf)> {
     PICTURES.iter().find_map(|folder| {
         let folder_path = root.join(folder);
-        let named = named.map(|name| folder_path.join(name)).filter(|path| path.is_file());
+        let named = named
+            .map(|name| folder_path.join(name))
+            .filter(|path| path.is_file());
         let path = named.or_else(|| picture_named(&folder_path, stem))?;
         let name = name_of(&path);
-        let name = if *folder == "." { name } else { format!("{folder}/{name}") };
+        let name = if *folder == "." {
+            name
+        } else {
+            format!("{folder}/{name}")
+        };
         Some((name, path))
     })
 }

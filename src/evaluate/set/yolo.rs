@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::super::metrics::TrueBox;
 use super::files::{entries, name_below, picture_named, pictures, read_text, root_of, stem_of};
 use super::yolo_names::names_of;
-use super::{Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth};
+use super::{BoxUnit, Format, LabelledPicture, LabelledSet, LeftOut, SetError, SetQuery, Truth};
 
 pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
     let root = root_of(&query.path);
@@ -38,10 +38,14 @@ pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
             name,
             path,
             size: None,
-            truth: Truth::boxed(boxes, true, &is_good),
+            truth: Truth::boxed(boxes, BoxUnit::Shares, &is_good),
         });
     }
-    left_out.extend(labels_without_picture(root, &picture_folder, &label_folder)?);
+    left_out.extend(labels_without_picture(
+        root,
+        &picture_folder,
+        &label_folder,
+    )?);
     Ok(LabelledSet {
         path: query.path.clone(),
         format: Format::Yolo,
@@ -97,10 +101,12 @@ fn labels_without_picture(
         path.extension().is_some_and(|ending| ending == "txt") && stem_of(path) != "classes"
     };
     let lost = |path: PathBuf| {
-        picture_named(pictures, &stem_of(&path)).is_none().then(|| LeftOut {
-            what: name_below(root, &path),
-            why: "belongs to no picture".to_owned(),
-        })
+        picture_named(pictures, &stem_of(&path))
+            .is_none()
+            .then(|| LeftOut {
+                what: name_below(root, &path),
+                why: "belongs to no picture".to_owned(),
+            })
     };
     let all = entries(labels)?.into_iter();
     Ok(all.filter(is_label).filter_map(lost).collect())
@@ -108,7 +114,10 @@ fn labels_without_picture(
 
 fn boxes_of(path: &Path, n_classes: usize) -> Result<Vec<TrueBox>, SetError> {
     let text = read_text(path)?;
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty());
     lines
         .map(|(line, number)| {
             box_of(line, n_classes)
@@ -172,7 +181,10 @@ mod tests {
     #[test]
     fn a_line_is_a_box_or_an_outline() {
         let region = |line| box_of(line, 3).map(|one| (one.class, one.region));
-        assert_eq!(region("1 0.5 0.5 0.5 0.25"), Ok((1, [0.25, 0.375, 0.5, 0.25])));
+        assert_eq!(
+            region("1 0.5 0.5 0.5 0.25"),
+            Ok((1, [0.25, 0.375, 0.5, 0.25]))
+        );
         let outline = "2 0.25 0.5 0.75 0.5 0.5 1.0";
         assert_eq!(region(outline), Ok((2, [0.25, 0.5, 0.5, 0.5])));
     }
@@ -184,7 +196,10 @@ mod tests {
             fault("3 0.5 0.5 0.5 0.5"),
             "class 3 has no name; there are 3 names, counted from 0"
         );
-        assert_eq!(fault("1 0.5 320 0.5 0.5"), "`320` is no share of a side; write 0 to 1");
+        assert_eq!(
+            fault("1 0.5 320 0.5 0.5"),
+            "`320` is no share of a side; write 0 to 1"
+        );
         assert!(fault("1 0.5 0.5 0.5").starts_with("there are 3 numbers after the class"));
         assert!(fault("dent 0.5 0.5 0.5 0.5").starts_with("`dent` is no class number"));
         assert!(fault("1 nan 0.5 0.5 0.5").starts_with("`nan` is no share"));

@@ -35,7 +35,10 @@ pub(super) fn names_of(path: &Path) -> Result<Vec<String>, SetError> {
 type Fault = (usize, String);
 
 fn parse(text: &str) -> Result<Vec<String>, Fault> {
-    let mut lines = text.lines().zip(1..).map(|(line, number)| (bare(line), number));
+    let mut lines = text
+        .lines()
+        .zip(1..)
+        .map(|(line, number)| (bare(line), number));
     let names = lines.find_map(|(line, number)| {
         let rest = line.strip_prefix("names")?.trim_start();
         Some((rest.strip_prefix(':')?.trim().to_owned(), number))
@@ -58,7 +61,10 @@ fn parse(text: &str) -> Result<Vec<String>, Fault> {
         list.push_str(more.trim());
     }
     let inside = list.trim_matches(['[', ']', '{', '}']);
-    let items = inside.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let items = inside
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
     items
         .enumerate()
         .map(|(index, item)| match item.split_once(':') {
@@ -89,7 +95,10 @@ fn keyed(key: &str, name: &str, index: usize, number: usize) -> Result<String, F
     if key.trim().parse() == Ok(index) {
         return Ok(unquoted(name));
     }
-    let text = format!("expected class {index}, found `{}`; write the classes in order", key.trim());
+    let text = format!(
+        "expected class {index}, found `{}`; write the classes in order",
+        key.trim()
+    );
     Err((number, text))
 }
 
@@ -100,15 +109,19 @@ fn odd(number: usize, found: &str) -> Fault {
 
 /// A line without its comment.
 fn bare(line: &str) -> &str {
-    let comment = line.find(" #").or_else(|| line.starts_with('#').then_some(0));
-    line.get(..comment.unwrap_or(line.len())).unwrap_or(line).trim_end()
+    let comment = line
+        .find(" #")
+        .or_else(|| line.starts_with('#').then_some(0));
+    line.get(..comment.unwrap_or(line.len()))
+        .unwrap_or(line)
+        .trim_end()
 }
 
 fn unquoted(name: &str) -> String {
     let name = name.trim();
-    let inside = ['"', '\''].into_iter().find_map(|quote| {
-        name.strip_prefix(quote)?.strip_suffix(quote)
-    });
+    let inside = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| name.strip_prefix(quote)?.strip_suffix(quote));
     inside.unwrap_or(name).to_owned()
 }
 
@@ -132,11 +145,17 @@ mod tests {
 
     #[test]
     fn what_is_no_list_says_where_and_what_to_write() {
-        assert_eq!(parse("nc: 1").unwrap_err(), (1, "there is no `names:`".to_owned()));
+        assert_eq!(
+            parse("nc: 1").unwrap_err(),
+            (1, "there is no `names:`".to_owned())
+        );
         assert_eq!(parse("x: 1\nnames: &a dent").unwrap_err().0, 2);
         assert_eq!(
             parse("names:\n  1: dent").unwrap_err(),
-            (2, "expected class 0, found `1`; write the classes in order".to_owned())
+            (
+                2,
+                "expected class 0, found `1`; write the classes in order".to_owned()
+            )
         );
         assert_eq!(parse("names: [a,\nb").unwrap_err().0, 1);
     }
