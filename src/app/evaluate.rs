@@ -15,7 +15,7 @@ use taktgate::evaluate::{
 };
 use taktgate::inspect::Inspector;
 use taktgate::model::{
-    Detector, MANIFEST, ModelPackage, OnnxDetector, Provider, Runtime, SessionOptions,
+    Detector, MANIFEST, ModelPackage, OnnxDetector, Provider, Runtime, SessionOptions, Task,
 };
 use taktgate::recipe::Limit;
 use taktgate::station::{files_of, make_ready, read_station};
@@ -171,7 +171,10 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         say(json(&form, comparison.as_ref()));
     } else {
         tables::print(&form, comparison.as_ref());
-        tables::say_what_does_not_fit(&matching);
+        // An anomaly has no name to be matched.
+        if manifest.task != Task::Anomaly {
+            tables::say_what_does_not_fit(&matching);
+        }
     }
     say_left_out(&form);
     let files = if args.no_report {

@@ -37,7 +37,8 @@ Exit codes:
   1  could not be done (the reason is on standard error)
   2  the command line is wrong
   3  done, and the answer is no: a file has mistakes, a model fails its test,
-     a replay differs from what was expected, a part got no answer in time";
+     a replay differs from what was expected, a part got no answer in time,
+     a figure misses what `--require` asks";
 
 /// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
 /// before the takt runs out.

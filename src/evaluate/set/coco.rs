@@ -71,8 +71,10 @@ pub(super) fn read(query: &SetQuery) -> Result<LabelledSet, SetError> {
     let text = read_text(&path)?;
     let set: CocoSet = serde_json::from_str(&text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        let text = format!("this is no COCO set: {error}");
-        SetError::at(&path, place, text)
+        let said = error.to_string();
+        // The place is said once.
+        let said = said.split(" at line ").next().unwrap_or_default();
+        SetError::at(&path, place, format!("this is no COCO set: {said}"))
     })?;
     drop(text);
     let mut classes = Classes::default();

@@ -91,7 +91,7 @@ pub enum SetError {
 
 fn left_out(n: usize, first: Option<&str>) -> String {
     first.map_or_else(String::new, |first| {
-        format!("; {n} were left out, the first is {first}")
+        format!("; {n} left out, the first is {first}")
     })
 }
 

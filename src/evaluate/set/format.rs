@@ -69,13 +69,11 @@ impl Format {
     /// # Errors
     /// [`SetError::Unknown`] if it looks like none of the formats.
     pub(super) fn of(path: &Path, split: Option<&str>) -> Result<Self, SetError> {
-        let found = if path.is_dir() {
+        let metadata = std::fs::metadata(path).map_err(SetError::read(path))?;
+        let found = if metadata.is_dir() {
             Self::of_folder(path, split.unwrap_or(SPLIT))?
-        } else if path.is_file() {
-            Self::of_file(path)
         } else {
-            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(SetError::read(path)(missing));
+            Self::of_file(path)
         };
         found.ok_or_else(|| SetError::Unknown {
             path: path.to_owned(),
