@@ -5,6 +5,11 @@
     reason = "a test may panic"
 )]
 
+#[path = "model_packages/backbone.rs"]
+mod backbone;
+#[path = "model_packages/writing.rs"]
+mod writing;
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::fs;

@@ -16,6 +16,14 @@ use super::provider::{self, Provider, SessionOptions};
 use super::runtime::Runtime;
 use super::tensors::{self, Tensor, Tensors};
 
+const REAL: [TensorElementType; 2] = [TensorElementType::Float32, TensorElementType::Float16];
+const REAL_OR_WHOLE: [TensorElementType; 4] = [
+    TensorElementType::Float32,
+    TensorElementType::Float16,
+    TensorElementType::Int64,
+    TensorElementType::Int32,
+];
+
 /// The sides of a tensor; `None` is free.
 pub(super) type Sides = Vec<Option<usize>>;
 
@@ -35,8 +43,14 @@ pub(super) struct NeededOutput {
     pub(super) name: String,
     /// The shapes that it may have.
     pub(super) shapes: Vec<Sides>,
-    /// Whether integers will do.
-    pub(super) may_be_whole: bool,
+    pub(super) numbers: Numbers,
+}
+
+/// Which types will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    Real,
+    RealOrWhole,
 }
 
 /// A graph that ONNX Runtime has read.
@@ -51,6 +65,26 @@ pub(super) struct Loaded {
 pub(super) struct Port {
     pub(super) name: String,
     pub(super) sides: Sides,
+    pub(super) kind: TensorElementType,
+}
+
+impl Port {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ONNX has twenty types and may get more"
+    )]
+    /// A tensor for this input in which every number is `number`, as small as its free sides allow.
+    pub(super) fn filled(&self, number: i8) -> Option<Tensor> {
+        let sides: Vec<_> = self.sides.iter().map(|side| side.unwrap_or(1)).collect();
+        let sides = IxDyn(&sides);
+        Some(match self.kind {
+            TensorElementType::Float32 => Tensor::F32(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Float16 => Tensor::F16(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int64 => Tensor::I64(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int32 => Tensor::I32(ArrayD::from_elem(sides, number.into())),
+            _ => return None,
+        })
+    }
 }
 
 /// A graph that has what it needs.
@@ -167,12 +201,13 @@ impl Loaded {
 }
 
 fn port(outlet: &Outlet) -> Option<Port> {
-    let ValueType::Tensor { shape, .. } = outlet.dtype() else {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         return None;
     };
     Some(Port {
         name: outlet.name().to_owned(),
         sides: known(shape),
+        kind: *ty,
     })
 }
 
@@ -232,7 +267,7 @@ impl Graph {
             .map(|name| {
                 let value = found.get(name.as_str());
                 let read = value.ok_or_else(|| format!("the run gave no output `{name}`"));
-                read.and_then(|value| numbers(value))
+                read.and_then(numbers)
                     .map_err(|problem| ModelError::Output {
                         model: self.model.clone(),
                         problem,
@@ -317,12 +352,15 @@ fn mistakes(session: &Session, needs: &Needs) -> Vec<String> {
         Some(outlet) => {
             let unbatched = shape.get(1..).unwrap_or_default().to_vec();
             let shapes = [shape.clone(), unbatched];
-            mistakes.extend(check_outlet("input", outlet, &shapes, false));
+            mistakes.extend(check_outlet("input", outlet, &shapes, Numbers::Real));
         }
-        None => mistakes.push(format!(
-            "the graph has the inputs {:?} and the manifest one input `{picture}`",
-            names(session.inputs())
-        )),
+        // What the others are for cannot be known then.
+        None => {
+            return vec![format!(
+                "the graph has the inputs {:?} and the manifest one input `{picture}`",
+                names(session.inputs())
+            )];
+        }
     }
     let others = session
         .inputs()
@@ -353,7 +391,7 @@ fn mistakes(session: &Session, needs: &Needs) -> Vec<String> {
                     "output",
                     outlet,
                     &needed.shapes,
-                    needed.may_be_whole,
+                    needed.numbers,
                 ));
             }
             None => mistakes.push(format!(
@@ -370,23 +408,17 @@ fn names(outlets: &[Outlet]) -> Vec<&str> {
     outlets.iter().map(Outlet::name).collect()
 }
 
-fn check_outlet(
-    kind: &str,
-    outlet: &Outlet,
-    expected: &[Sides],
-    may_be_whole: bool,
-) -> Vec<String> {
+fn check_outlet(kind: &str, outlet: &Outlet, expected: &[Sides], numbers: Numbers) -> Vec<String> {
     let name = outlet.name();
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         return vec![format!("the {kind} `{name}` is no tensor")];
     };
     let mut mistakes = Vec::new();
-    let is_fit = match ty {
-        TensorElementType::Float32 | TensorElementType::Float16 => true,
-        other => {
-            may_be_whole && [TensorElementType::Int64, TensorElementType::Int32].contains(other)
-        }
+    let fit: &[_] = match numbers {
+        Numbers::Real => &REAL,
+        Numbers::RealOrWhole => &REAL_OR_WHOLE,
     };
+    let is_fit = fit.contains(ty);
     if !is_fit {
         mistakes.push(format!("the {kind} `{name}` is {ty}; export it as f32"));
     }

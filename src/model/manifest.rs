@@ -74,7 +74,7 @@ impl Manifest {
         let needed = |(role, name): &(Role, String)| NeededOutput {
             name: name.clone(),
             shapes: self.layout.shapes(*role, self.labels.len()),
-            may_be_whole: role.may_be_whole(),
+            numbers: role.numbers(),
         };
         self.outputs.iter().map(needed).collect()
     }

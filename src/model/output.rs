@@ -6,6 +6,7 @@ use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
+use super::graph::Numbers;
 
 /// What an output of a graph is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,10 +24,10 @@ impl Role {
         }
     }
 
-    /// Whether its numbers may be integers in the graph.
-    pub(super) fn may_be_whole(self) -> bool {
+    /// Labels may be integers in the graph.
+    pub(super) fn numbers(self) -> Numbers {
         match self {
-            Self::Values => false,
+            Self::Values => Numbers::Real,
         }
     }
 }

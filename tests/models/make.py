@@ -20,6 +20,7 @@ from safetensors.numpy import save
 HERE = pathlib.Path(__file__).parent
 WIDTH, HEIGHT = 32, 24
 F32 = TensorProto.FLOAT
+F16 = TensorProto.FLOAT16
 
 
 def const(name, values):
@@ -126,6 +127,47 @@ def yolo():
     return model(nodes, inits, [1, 6, 3])
 
 
+def bank():
+    """How far each cell is from the nearest grey value of the second input, the bank."""
+    nodes = [
+        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Reshape", "cells column", "features"),
+        node("Transpose", "bank", "row"),
+        node("Sub", "features row", "differences"),
+        node("Abs", "differences", "distances"),
+        node("ReduceMin", "distances", "nearest", axes=[1], keepdims=1),
+        helper.make_node("Cast", ["factor"], ["number"], to=F32),
+        node("Mul", "nearest number", "scaled"),
+        node("Clip", "scaled zero one", "clipped"),
+        node("Shape", "cells", "shape"),
+        node("Reshape", "clipped shape", "anomaly_map"),
+    ]
+    inits = [ints("column", [-1, 1]), const("zero", 0), const("one", 1)]
+    made = model(
+        nodes, inits, [1, 1, "rows", "columns"], "anomaly_map", ["batch", 1, "height", "width"]
+    )
+    made.graph.input.extend(
+        [
+            helper.make_tensor_value_info("bank", F32, ["m", 1]),
+            helper.make_tensor_value_info("factor", TensorProto.INT64, [1]),
+        ]
+    )
+    made.graph.output.append(helper.make_tensor_value_info("features", F32, ["n", 1]))
+    return made
+
+
+def half():
+    """The anomaly map in numbers of 16 bits, all sides free."""
+    nodes = [
+        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Clip", "cells zero one", "out"),
+    ]
+    inits = [numpy_helper.from_array(np.float16(value), name) for name, value in [("zero", 0), ("one", 1)]]
+    made = model(nodes, inits, ["n", 1, "rows", "columns"], "out", ["n", 1, "height", "width"], F16)
+    made.graph.input[0].type.tensor_type.elem_type = F16
+    return made
+
+
 def picture(*squares):
     """A dark picture with squares (left, top, right, bottom, grey)."""
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
@@ -140,14 +182,15 @@ def png(pixels):
     return file.getvalue()
 
 
-def run(made, pixels):
+def run(made, pixels, fixed=None):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
         made.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    tensor = (pixels.astype(np.float32) / 255)[None, None]
-    return session.run(None, {"image": tensor})[0]
+    kind = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
+    tensor = (pixels.astype(np.float32) / 255).astype(kind)[None, None]
+    return session.run(None, {"image": tensor, **(fixed or {})})[0]
 
 
 MANIFEST = """\
@@ -158,7 +201,7 @@ task = "{task}"
 description = "A tiny graph for tests"
 onnx = "model.onnx"
 onnx_sha256 = "{onnx_sha256}"
-trained_on = "nothing: written by tests/models/make.py"
+{fixed}trained_on = "nothing: written by tests/models/make.py"
 [input]
 name = "image"
 width_px = 32
@@ -171,7 +214,7 @@ resize_type = "standard"
 interpolation = "area"
 pad_value = 0
 [output]
-name = "out"
+name = "{output}"
 layout = "{layout}"
 [thresholds]
 {thresholds}
@@ -182,20 +225,50 @@ image_auroc = 1.0
 """
 
 
-def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False):
+BACKBONE = """\
+schema = 1
+name = "grey"
+version = "1.0.0"
+description = "The grey values themselves"
+licence = "Apache-2.0"
+onnx = "model.onnx"
+onnx_sha256 = "{onnx_sha256}"
+feature_stride_px = 2
+[input]
+name = "image"
+channels = 1
+reverse_input_channels = false
+mean_values = [0.0]
+scale_values = [255.0]
+multiple_px = 2
+[inputs]
+bank = "bank"
+[outputs]
+features = "features"
+anomaly_map = "anomaly_map"
+"""
+
+
+def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False, fixed=None):
     """One package: `outputs` overrides what the graph gives, for packages that are wrong."""
+    output = made.graph.output[0].name
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "golden").mkdir(parents=True)
     checker.check_model(made)
     onnx = made.SerializeToString(deterministic=True)
     (folder / "model.onnx").write_bytes(onnx)
+    sealed = ""
+    if fixed is not None:
+        content = save(fixed)
+        (folder / "fixed.safetensors").write_bytes(content)
+        sealed = f'fixed = "fixed.safetensors"\nfixed_sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
     golden = ""
     for index, pixels in enumerate(pictures, 1):
-        values = run(made, pixels) if outputs is None else outputs
+        values = run(made, pixels, fixed) if outputs is None else outputs
         values = values.astype(np.float16 if half else np.float32)
         files = {"image": (f"{index:02}.png", png(pixels))}
-        files["outputs"] = (f"{index:02}.safetensors", save({"out": values}))
+        files["outputs"] = (f"{index:02}.safetensors", save({output: values}))
         golden += "[[golden]]\n"
         for key, (file, content) in files.items():
             (folder / "golden" / file).write_bytes(content)
@@ -206,6 +279,8 @@ def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, 
         name=name,
         task=task,
         layout=layout,
+        output=output,
+        fixed=sealed,
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         thresholds="\n".join(f"{key} = {value}" for key, value in thresholds.items()),
         labels="\n".join(f'[[labels]]\nname = "{label}"\ncode = "{code}"' for label, code in labels),
@@ -232,8 +307,21 @@ def whole():
     write("classify", "classify", "class_scores", SCORE, grades, classify(True), [white, CLEAN])
     write("classify-logits", "classify", "logits", {"confidence_threshold": 0.9}, grades, classify(False), [white, CLEAN])
     write("detect", "detect", "boxes_scores_classes", SCORE, TWO, boxes(), [BRIGHT, CLEAN])
+    known = {"bank": np.float32([[0], [0.5]]), "factor": np.int64([2])}
+    write("bank", "anomaly", "anomaly_map", ANOMALY, [("anomaly", "")], bank(), [BOTH, CLEAN], fixed=known)
+    write("half", "anomaly", "anomaly_map", ANOMALY, [("anomaly", "")], half(), [BRIGHT, CLEAN], half=True)
     overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
     write("detect-yolo", "detect", "yolo", overlap, TWO, yolo(), [BRIGHT, CLEAN])
+
+
+def backbone():
+    """The graph of `bank` as one that teaching takes."""
+    folder = HERE / "backbone"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    onnx = bank().SerializeToString(deterministic=True)
+    (folder / "model.onnx").write_bytes(onnx)
+    (folder / "backbone.toml").write_text(BACKBONE.format(onnx_sha256=hashlib.sha256(onnx).hexdigest()))
 
 
 def broken():
@@ -289,6 +377,17 @@ def broken():
     replace_onnx(folder, outside.SerializeToString(deterministic=True))
     class_two = boxes()
     class_two.graph.initializer[5].CopyFrom(const("class", [[[2]]]))
+    known = {"bank": np.float32([[0]]), "factor": np.int64([1])}
+    for why, changes in [
+        ("missing", {"factor": None, "offset": np.float32([0])}),
+        ("shape", {"bank": np.float32([0]), "factor": np.int32([1])}),
+        ("nan", {"bank": np.float32([[np.nan]])}),
+    ]:
+        fixed = {key: value for key, value in {**known, **changes}.items() if value is not None}
+        write(bad + "fixed-" + why, *kind, bank(), [CLEAN], zeros, fixed=fixed)
+    write(bad + "fixed-hash", *kind, bank(), [CLEAN], zeros, fixed=known)
+    with (HERE / (bad + "fixed-hash") / "fixed.safetensors").open("ab") as file:
+        file.write(b"\0")
     detect = ("detect", "boxes_scores_classes", SCORE, TWO)
     write(bad + "class", *detect, class_two, [BRIGHT])
     write(bad + "no-onnx", *kind, anomaly(), [CLEAN])
@@ -309,4 +408,5 @@ def replace_onnx(folder, onnx):
 
 if __name__ == "__main__":
     whole()
+    backbone()
     broken()
