@@ -2,8 +2,7 @@
 
     python make.py          # needs onnx, onnxruntime, numpy, safetensors, pillow
 
-Same output for same versions: no clock, no random numbers. Each graph is a few operators that find
-something on purpose (a bright square is a defect), so that a test knows the right answer.
+Same output for same versions: no clock, no random numbers. The graphs are in graphs.py.
 """
 
 import hashlib
@@ -13,159 +12,13 @@ import shutil
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, masks, node, objectness, output, segment, three, yolo, yolox
+
 HERE = pathlib.Path(__file__).parent
-WIDTH, HEIGHT = 32, 24
-F32 = TensorProto.FLOAT
-F16 = TensorProto.FLOAT16
-
-
-def const(name, values):
-    return numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
-
-
-def ints(name, values):
-    return numpy_helper.from_array(np.asarray(values, dtype=np.int64), name)
-
-
-def node(op, inputs, output, **attributes):
-    return helper.make_node(op, inputs.split(), [output], **attributes)
-
-
-def model(nodes, inits, out_shape, out_name="out", in_shape=None, out_type=F32):
-    """A graph `image` -> `out_name`; opset 17, IR 8: read by every ONNX Runtime from 1.14."""
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("image", F32, in_shape or [1, 1, HEIGHT, WIDTH])],
-        [helper.make_tensor_value_info(out_name, out_type, out_shape)],
-        inits,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def segment():
-    """Cells of 2 x 2 px: dark is good, grey is `scratch`, bright is `dent`."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Conv", "cells weight bias", "logits"),
-        node("Softmax", "logits", "out", axis=1),
-    ]
-    # Three straight lines that cross half way between the grey values 0, 0.5 and 1.
-    inits = [
-        const("weight", np.reshape([0, 40, 80], (3, 1, 1, 1))),
-        const("bias", [0, -10, -40]),
-    ]
-    return model(nodes, inits, [1, 3, HEIGHT // 2, WIDTH // 2])
-
-
-def anomaly(out_shape=None, tail=()):
-    """The grey value itself, averaged over 2 x 2 px: bright is an anomaly."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Clip", "cells zero one", "out" if not tail else "clipped"),
-        *tail,
-    ]
-    inits = [const("zero", 0), const("one", 1)]
-    return model(nodes, inits, out_shape or [1, 1, HEIGHT // 2, WIDTH // 2])
-
-
-def classify(softmax):
-    """Mean grey value of the picture: dark is `good`, bright is `torn`."""
-    nodes = [
-        node("GlobalAveragePool", "image", "mean"),
-        node("Flatten", "mean", "flat"),
-        node("Gemm", "flat weight bias", "logits" if softmax else "out"),
-    ]
-    if softmax:
-        nodes.append(node("Softmax", "logits", "out", axis=1))
-    inits = [const("weight", [[-10, 10]]), const("bias", [4, -4])]
-    return model(nodes, inits, [1, 2])
-
-
-def boxes():
-    """The middle of the picture is a box of class 1 whose score is its brightness; one row is padding."""
-    nodes = [
-        node("Slice", "image from to axes", "middle"),
-        node("GlobalAveragePool", "middle", "mean"),
-        node("Reshape", "mean one_number", "score"),
-        node("Concat", "corners score class", "row", axis=2),
-        node("Concat", "row padding", "out", axis=1),
-    ]
-    inits = [
-        ints("from", [8, 10]),
-        ints("to", [16, 22]),
-        ints("axes", [2, 3]),
-        ints("one_number", [1, 1, 1]),
-        const("corners", [[[10, 8, 22, 16]]]),
-        const("class", [[[1]]]),
-        const("padding", [[[0, 0, 0, 0, 0, -1]]]),
-    ]
-    return model(nodes, inits, [1, "n", 6])
-
-
-def yolo():
-    """Three columns: two boxes of class 0 that overlap, one of class 1; scores follow the brightness."""
-    nodes = [
-        node("Slice", "image from to axes", "middle"),
-        node("GlobalAveragePool", "middle", "mean"),
-        node("Reshape", "mean one_number", "score"),
-        node("Mul", "shares score", "scores"),
-        node("Concat", "places scores", "out", axis=1),
-    ]
-    inits = [
-        ints("from", [8, 10]),
-        ints("to", [16, 22]),
-        ints("axes", [2, 3]),
-        ints("one_number", [1, 1, 1]),
-        const("places", [[[16, 17, 6], [12, 12, 6], [12, 12, 4], [8, 8, 4]]]),
-        const("shares", [[[1.0, 0.8, 0.0], [0.0, 0.1, 0.9]]]),
-    ]
-    return model(nodes, inits, [1, 6, 3])
-
-
-def bank():
-    """How far each cell is from the nearest grey value of the second input, the bank."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Reshape", "cells column", "features"),
-        node("Transpose", "bank", "row"),
-        node("Sub", "features row", "differences"),
-        node("Abs", "differences", "distances"),
-        node("ReduceMin", "distances", "nearest", axes=[1], keepdims=1),
-        helper.make_node("Cast", ["factor"], ["number"], to=F32),
-        node("Mul", "nearest number", "scaled"),
-        node("Clip", "scaled zero one", "clipped"),
-        node("Shape", "cells", "shape"),
-        node("Reshape", "clipped shape", "anomaly_map"),
-    ]
-    inits = [ints("column", [-1, 1]), const("zero", 0), const("one", 1)]
-    made = model(
-        nodes, inits, [1, 1, "rows", "columns"], "anomaly_map", ["batch", 1, "height", "width"]
-    )
-    made.graph.input.extend(
-        [
-            helper.make_tensor_value_info("bank", F32, ["m", 1]),
-            helper.make_tensor_value_info("factor", TensorProto.INT64, [1]),
-        ]
-    )
-    made.graph.output.append(helper.make_tensor_value_info("features", F32, ["n", 1]))
-    return made
-
-
-def half():
-    """The anomaly map in numbers of 16 bits, all sides free."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Clip", "cells zero one", "out"),
-    ]
-    inits = [numpy_helper.from_array(np.float16(value), name) for name, value in [("zero", 0), ("one", 1)]]
-    made = model(nodes, inits, ["n", 1, "rows", "columns"], "out", ["n", 1, "height", "width"], F16)
-    made.graph.input[0].type.tensor_type.elem_type = F16
-    return made
 
 
 def picture(*squares):
@@ -190,7 +43,9 @@ def run(made, pixels, fixed=None):
     )
     kind = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
     tensor = (pixels.astype(np.float32) / 255).astype(kind)[None, None]
-    return session.run(None, {"image": tensor, **(fixed or {})})[0]
+    if len(session.get_inputs()[0].shape) == 3:
+        tensor = tensor[0]
+    return dict(zip([out.name for out in session.get_outputs()], session.run(None, {"image": tensor, **(fixed or {})})))
 
 
 MANIFEST = """\
@@ -214,8 +69,7 @@ resize_type = "standard"
 interpolation = "area"
 pad_value = 0
 [output]
-name = "{output}"
-layout = "{layout}"
+{output}
 [thresholds]
 {thresholds}
 {labels}
@@ -249,9 +103,15 @@ anomaly_map = "anomaly_map"
 """
 
 
-def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False, fixed=None):
-    """One package: `outputs` overrides what the graph gives, for packages that are wrong."""
-    output = made.graph.output[0].name
+def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False, fixed=None, names=None, keys=""):
+    """One package: `outputs` overrides what the graph gives, for packages that are wrong; `names` are
+    the outputs by role, `keys` further lines of `[output]`."""
+    first = made.graph.output[0].name
+    needed = {"values": first} if names is None else names
+    output = f'name = "{first}"\n' if names is None else ""
+    output += f'layout = "{layout}"\n{keys}'
+    if names is not None:
+        output += "[output.names]\n" + "\n".join(f'{role} = "{name}"' for role, name in names.items())
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "golden").mkdir(parents=True)
@@ -265,10 +125,12 @@ def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, 
         sealed = f'fixed = "fixed.safetensors"\nfixed_sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
     golden = ""
     for index, pixels in enumerate(pictures, 1):
-        values = run(made, pixels, fixed) if outputs is None else outputs
-        values = values.astype(np.float16 if half else np.float32)
+        values = run(made, pixels, fixed) if outputs is None else {first: outputs}
+        values = {name: values[name] for name in needed.values()}
+        if names is None:
+            values = {name: value.astype(np.float16 if half else np.float32) for name, value in values.items()}
         files = {"image": (f"{index:02}.png", png(pixels))}
-        files["outputs"] = (f"{index:02}.safetensors", save({output: values}))
+        files["outputs"] = (f"{index:02}.safetensors", save(values))
         golden += "[[golden]]\n"
         for key, (file, content) in files.items():
             (folder / "golden" / file).write_bytes(content)
@@ -278,8 +140,7 @@ def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, 
     text = MANIFEST.format(
         name=name,
         task=task,
-        layout=layout,
-        output=output,
+        output=output.strip(),
         fixed=sealed,
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         thresholds="\n".join(f"{key} = {value}" for key, value in thresholds.items()),
@@ -312,6 +173,40 @@ def whole():
     write("half", "anomaly", "anomaly_map", ANOMALY, [("anomaly", "")], half(), [BRIGHT, CLEAN], half=True)
     overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
     write("detect-yolo", "detect", "yolo", overlap, TWO, yolo(), [BRIGHT, CLEAN])
+
+
+def whole_layouts():
+    """A package for each layout that one of `whole` does not show."""
+    made = last(segment(), 2, [output("logits", [1, 3, HEIGHT // 2, WIDTH // 2])])
+    write("segment-logits", "segment", "class_map_logits", MAPS, TWO, made, [BOTH, CLEAN])
+    write("masks", "segment", "mask_logits", MAPS, TWO, masks(), [BRIGHT, CLEAN])
+    overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
+    detect = ("detect-", "detect")
+    for name, layout, made in [
+        ("objectness", "yolo_objectness", objectness()),
+        ("yolox", "yolox_cells", yolox()),
+    ]:
+        write(detect[0] + name, detect[1], layout, overlap, TWO, made, [BRIGHT, CLEAN])
+    names = {"values": "values", "prototypes": "prototypes"}
+    write("detect-masks", "detect", "yolo_masks", overlap, TWO, box_masks(), [BRIGHT, CLEAN], names=names)
+    names = {"boxes": "boxes", "scores": "logits"}
+    write("detr-sigmoid", "detect", "detr_sigmoid", SCORE, TWO, detr(False), [BRIGHT, CLEAN], names=names)
+    write("detr-softmax", "detect", "detr_softmax", SCORE, TWO, detr(True), [BRIGHT, CLEAN], names=names)
+    names = {"boxes": "boxes", "scores": "scores", "labels": "labels"}
+    keys = "first_label = 1\n"
+    write("detect-three", "detect", "boxes_scores_labels", SCORE, TWO, three(), [BRIGHT, CLEAN], names=names, keys=keys)
+    one = [("anomaly", "")]
+    names = {"map": "map", "score": "score"}
+    keys = "map_range = [0.0, 10.0]\nscore_range = [0.0, 10.0]\n"
+    write("anomaly-score", "anomaly", "anomaly_map_score", ANOMALY, one, anomaly_score(), [BRIGHT, CLEAN], names=names, keys=keys)
+    made = last(anomaly_score(), 3, [output("score", [1, 1])])
+    keys = "score_range = [0.0, 10.0]\n"
+    write("anomaly-only-score", "anomaly", "anomaly_score", {"image_threshold": 0.7}, one, made, [BRIGHT, CLEAN], keys=keys)
+    keys = 'axes = ["batch", "rows", "columns", "classes"]\nvalues = ["good", "labels"]\nactivation = "none"\n'
+    write("by-hand-maps", "segment", "axes", MAPS, TWO, by_hand_map(), [BOTH, CLEAN], keys=keys)
+    values = '["class", "score", "x1", "y1", "width", "height", "skip"]'
+    keys = f'axes = ["batch", "values", "detections"]\nvalues = {values}\nfirst_label = 2\ncoordinates = "share"\nactivation = "none"\n'
+    write("by-hand-boxes", "detect", "axes", SCORE, TWO, by_hand_boxes(), [BRIGHT, CLEAN], keys=keys)
 
 
 def backbone():
@@ -408,5 +303,6 @@ def replace_onnx(folder, onnx):
 
 if __name__ == "__main__":
     whole()
+    whole_layouts()
     backbone()
     broken()
