@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, Ix2, IxDyn};
+use ndarray::{Array2, Ix2};
 use serde::Deserialize;
 
 use crate::config::{ConfigError, Mistakes as FileMistakes};
@@ -13,12 +13,12 @@ use crate::vision::{InputSpec, Interpolation, Resize};
 
 use super::error::ModelError;
 use super::external_data;
-use super::graph::{Graph, Loaded, NeededOutput, Needs};
+use super::graph::{Graph, Loaded, NeededOutput, Needs, Numbers};
 use super::manifest::Mistakes;
 use super::package::{MANIFEST_BYTES_MAX, ONNX_BYTES_MAX, checked_bytes, read_file};
 use super::provider::SessionOptions;
 use super::runtime::Runtime;
-use super::tensors::{Tensor, Tensors};
+use super::tensors::Tensors;
 
 /// The file that describes a backbone.
 pub const BACKBONE: &str = "backbone.toml";
@@ -237,14 +237,8 @@ impl FeatureNet {
         let mut fixed = Tensors::new();
         let others = loaded.inputs().into_iter();
         for input in others.filter(|input| input.name != backbone.input_name) {
-            let value = if input.name == backbone.bank_name {
-                0.0
-            } else {
-                1.0
-            };
-            let sides: Vec<usize> = input.sides.iter().map(|side| side.unwrap_or(1)).collect();
-            let ones = ArrayD::from_elem(IxDyn(&sides), value);
-            fixed.insert(input.name, Tensor::F32(ones));
+            let number = i8::from(input.name != backbone.bank_name);
+            fixed.extend(input.filled(number).map(|tensor| (input.name, tensor)));
         }
         let channels = backbone.input.channels as usize;
         let needs = Needs {
@@ -256,7 +250,7 @@ impl FeatureNet {
             outputs: vec![NeededOutput {
                 name: backbone.features_name.clone(),
                 shapes: vec![vec![None, None]],
-                may_be_whole: false,
+                numbers: Numbers::Real,
             }],
         };
         Ok(Self {

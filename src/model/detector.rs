@@ -46,9 +46,10 @@ pub trait Detector: Send + Sync {
         original_from_input: &dyn Fn(PointPx) -> PointPx,
     ) -> Result<Vec<Detection>, ModelError>;
 
-    /// Reads the detections as [`Detector::decode`] does, but boxes and classes from `score_min` on,
-    /// whatever the confidence threshold, the best [`DETECTIONS_MAX`](super::DETECTIONS_MAX) of them:
-    /// for curves over all thresholds. Regions of maps stay those of the thresholds.
+    /// Reads the detections as [`Detector::decode`] does, but boxes, classes and regions of classes
+    /// from `score_min` on, whatever the confidence threshold, the best
+    /// [`DETECTIONS_MAX`](super::DETECTIONS_MAX) of them: for curves over all thresholds. Regions of
+    /// anomaly maps stay those of the thresholds.
     ///
     /// # Errors
     /// [`ModelError`] if the numbers are not what the layout says.
@@ -69,6 +70,11 @@ pub trait Detector: Send + Sync {
     /// trusted.
     fn class_scores(&self, raw: &RawOutput) -> Option<Vec<f32>> {
         decode::label_scores(self.package().manifest(), raw)
+    }
+
+    /// The graph's own score of the whole picture, where it has one (anomaly models only): 0 to 1.
+    fn image_score(&self, raw: &RawOutput) -> Option<f32> {
+        decode::image_score(self.package().manifest(), raw)
     }
 }
 

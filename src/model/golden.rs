@@ -2,10 +2,10 @@
 
 use ndarray::ArrayD;
 
-use crate::domain::{Detection, PointPx};
+use crate::domain::PointPx;
 use crate::vision::{DecodeLimits, InputSpec, decode, normalise_only};
 
-use super::boxes::iou;
+use super::compare;
 use super::decode::{self, Wanted};
 use super::error::{ModelError, with_causes};
 use super::manifest::Manifest;
@@ -13,9 +13,6 @@ use super::output::{RawOutput, Role};
 use super::package::GoldenBytes;
 use super::tensors::{self, Tensor};
 
-/// How much two boxes must overlap to be of the same detection: numbers within the tolerance may
-/// move a cell over the threshold, and the outline with it.
-const IOU_MIN: f64 = 0.75;
 /// How far the scores of the same detection may differ, in tolerances, for the same reason.
 const SCORE_TOLERANCES_MAX: f32 = 20.0;
 /// How far they may differ at most: the tolerance of boxes is one of pixels.
@@ -62,7 +59,7 @@ impl GoldenVector {
             model: model.to_owned(),
             problem,
         };
-        let largest = self.largest_difference(found).map_err(parity)?;
+        let largest = self.largest_difference(manifest, found).map_err(parity)?;
         let same_place = |point: PointPx| point;
         let expected = decode::decode(manifest, &self.expected, &same_place, Wanted::ByThresholds)
             .map_err(output)?;
@@ -70,42 +67,43 @@ impl GoldenVector {
             decode::decode(manifest, found, &same_place, Wanted::ByThresholds).map_err(output)?;
         let score_difference_max =
             (self.tolerance * SCORE_TOLERANCES_MAX).min(SCORE_DIFFERENCE_MAX);
-        if same_detections(&expected, &found, score_difference_max) {
+        if compare::same_detections(&expected, &found, score_difference_max) {
             return Ok(largest);
         }
         Err(parity(format!(
             "{} where {} was exported, though no number differs by more than {largest}; do the \
              thresholds lie on a doubtful place of this picture?",
-            told(&found),
-            told(&expected)
+            compare::told(&found.iter().collect::<Vec<_>>()),
+            compare::told(&expected.iter().collect::<Vec<_>>())
         )))
     }
 
-    fn largest_difference(&self, found: &RawOutput) -> Result<f32, String> {
-        let mut largest = 0.0_f32;
-        for (role, expected) in self.expected.tensors() {
-            let values = found
-                .tensor(role)
-                .ok_or_else(|| format!("the output {role} is missing"))?;
-            if expected.shape() != values.shape() {
-                return Err(format!(
-                    "the output's shape is {:?} where {:?} was exported",
-                    values.shape(),
-                    expected.shape()
-                ));
-            }
-            largest = expected
-                .iter()
-                .zip(values)
-                .fold(largest, |largest, (a, b)| largest.max((a - b).abs()));
+    fn largest_difference(&self, manifest: &Manifest, found: &RawOutput) -> Result<f32, String> {
+        let largest = compare::numbers(&self.expected, found).map(|all| {
+            all.into_iter()
+                .fold(0.0_f32, |most, (_, one)| most.max(one))
+        });
+        if !manifest.layout.is_list() {
+            return self.tolerated(largest?);
         }
-        if largest > self.tolerance {
-            return Err(format!(
-                "the largest difference is {largest} where {} is tolerated",
-                self.tolerance
-            ));
+        // The graph chose and ordered what it found: the same answer may come in another order.
+        if let Ok(largest) = largest
+            && largest <= self.tolerance
+        {
+            return Ok(largest);
         }
-        Ok(largest)
+        let difference = compare::lists(manifest, &self.expected, found, self.tolerance)?;
+        self.tolerated(difference.score.max(difference.place_px))
+    }
+
+    fn tolerated(&self, largest: f32) -> Result<f32, String> {
+        if largest <= self.tolerance {
+            return Ok(largest);
+        }
+        Err(format!(
+            "the largest difference is {largest} where {} is tolerated",
+            self.tolerance
+        ))
     }
 }
 
@@ -164,36 +162,4 @@ fn read_outputs(manifest: &Manifest, bytes: &[u8]) -> Result<Vec<(Role, ArrayD<f
         outputs.push((*role, values));
     }
     Ok(outputs)
-}
-
-/// Whether each detection has its own partner of the same class and place.
-fn same_detections(expected: &[Detection], found: &[Detection], score_difference_max: f32) -> bool {
-    let mut open: Vec<_> = found.iter().collect();
-    expected.len() == found.len()
-        && expected.iter().all(|wanted| {
-            let partner = open.iter().position(|other| {
-                other.class == wanted.class
-                    && (other.score.get() - wanted.score.get()).abs() <= score_difference_max
-                    && iou(&other.region_px, &wanted.region_px) >= IOU_MIN
-            });
-            partner.map(|at| open.swap_remove(at)).is_some()
-        })
-}
-
-fn told(detections: &[Detection]) -> String {
-    if detections.is_empty() {
-        return "nothing is detected".to_owned();
-    }
-    let each: Vec<_> = detections
-        .iter()
-        .take(5)
-        .map(|detection| {
-            let (region, score) = (detection.region_px, detection.score.get());
-            format!(
-                "{} {score:.3} at ({:.0}, {:.0})",
-                detection.class.name, region.x, region.y
-            )
-        })
-        .collect();
-    format!("{} detected: {}", detections.len(), each.join(", "))
 }

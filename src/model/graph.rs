@@ -3,6 +3,8 @@
 //! Every input is the picture or fixed: the same tensor in each run, lent and never copied. Only the
 //! outputs that are needed are asked for. Numbers of 16 bits are converted here and seen nowhere else.
 
+mod check;
+
 use std::fmt;
 use std::sync::Mutex;
 
@@ -15,6 +17,8 @@ use super::error::ModelError;
 use super::provider::{self, Provider, SessionOptions};
 use super::runtime::Runtime;
 use super::tensors::{self, Tensor, Tensors};
+
+use check::mistakes;
 
 /// The sides of a tensor; `None` is free.
 pub(super) type Sides = Vec<Option<usize>>;
@@ -35,8 +39,14 @@ pub(super) struct NeededOutput {
     pub(super) name: String,
     /// The shapes that it may have.
     pub(super) shapes: Vec<Sides>,
-    /// Whether integers will do.
-    pub(super) may_be_whole: bool,
+    pub(super) numbers: Numbers,
+}
+
+/// Which types will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    Real,
+    RealOrWhole,
 }
 
 /// A graph that ONNX Runtime has read.
@@ -51,6 +61,26 @@ pub(super) struct Loaded {
 pub(super) struct Port {
     pub(super) name: String,
     pub(super) sides: Sides,
+    pub(super) kind: TensorElementType,
+}
+
+impl Port {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ONNX has twenty types and may get more"
+    )]
+    /// A tensor for this input in which every number is `number`, as small as its free sides allow.
+    pub(super) fn filled(&self, number: i8) -> Option<Tensor> {
+        let sides: Vec<_> = self.sides.iter().map(|side| side.unwrap_or(1)).collect();
+        let sides = IxDyn(&sides);
+        Some(match self.kind {
+            TensorElementType::Float32 => Tensor::F32(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Float16 => Tensor::F16(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int64 => Tensor::I64(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int32 => Tensor::I32(ArrayD::from_elem(sides, number.into())),
+            _ => return None,
+        })
+    }
 }
 
 /// A graph that has what it needs.
@@ -167,12 +197,13 @@ impl Loaded {
 }
 
 fn port(outlet: &Outlet) -> Option<Port> {
-    let ValueType::Tensor { shape, .. } = outlet.dtype() else {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         return None;
     };
     Some(Port {
         name: outlet.name().to_owned(),
         sides: known(shape),
+        kind: *ty,
     })
 }
 
@@ -232,7 +263,7 @@ impl Graph {
             .map(|name| {
                 let value = found.get(name.as_str());
                 let read = value.ok_or_else(|| format!("the run gave no output `{name}`"));
-                read.and_then(|value| numbers(value))
+                read.and_then(numbers)
                     .map_err(|problem| ModelError::Output {
                         model: self.model.clone(),
                         problem,
@@ -307,128 +338,6 @@ fn numbers(value: &DynValue) -> Result<ArrayD<f32>, String> {
 
 fn find<'a>(outlets: &'a [Outlet], name: &str) -> Option<&'a Outlet> {
     outlets.iter().find(|outlet| outlet.name() == name)
-}
-
-/// Everything in which names, types and shapes of the graph differ from what is needed.
-fn mistakes(session: &Session, needs: &Needs) -> Vec<String> {
-    let mut mistakes = Vec::new();
-    let (picture, shape) = &needs.picture;
-    match find(session.inputs(), picture) {
-        Some(outlet) => {
-            let unbatched = shape.get(1..).unwrap_or_default().to_vec();
-            let shapes = [shape.clone(), unbatched];
-            mistakes.extend(check_outlet("input", outlet, &shapes, false));
-        }
-        None => mistakes.push(format!(
-            "the graph has the inputs {:?} and the manifest one input `{picture}`",
-            names(session.inputs())
-        )),
-    }
-    let others = session
-        .inputs()
-        .iter()
-        .filter(|outlet| outlet.name() != picture);
-    for outlet in others {
-        match needs.fixed.get(outlet.name()) {
-            Some(tensor) => mistakes.extend(check_fixed(outlet, tensor)),
-            None => mistakes.push(format!(
-                "the graph's input `{}` is neither the picture nor in the file of `fixed`; write its \
-                 tensor there",
-                outlet.name()
-            )),
-        }
-    }
-    for name in needs.fixed.keys() {
-        if name == picture || find(session.inputs(), name).is_none() {
-            mistakes.push(format!(
-                "the file of `fixed` has the tensor `{name}`, which is no further input of the graph; \
-                 leave it out"
-            ));
-        }
-    }
-    for needed in &needs.outputs {
-        match find(session.outputs(), &needed.name) {
-            Some(outlet) => {
-                mistakes.extend(check_outlet(
-                    "output",
-                    outlet,
-                    &needed.shapes,
-                    needed.may_be_whole,
-                ));
-            }
-            None => mistakes.push(format!(
-                "the graph has the outputs {:?} and the manifest the output `{}`",
-                names(session.outputs()),
-                needed.name
-            )),
-        }
-    }
-    mistakes
-}
-
-fn names(outlets: &[Outlet]) -> Vec<&str> {
-    outlets.iter().map(Outlet::name).collect()
-}
-
-fn check_outlet(
-    kind: &str,
-    outlet: &Outlet,
-    expected: &[Sides],
-    may_be_whole: bool,
-) -> Vec<String> {
-    let name = outlet.name();
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        return vec![format!("the {kind} `{name}` is no tensor")];
-    };
-    let mut mistakes = Vec::new();
-    let is_fit = match ty {
-        TensorElementType::Float32 | TensorElementType::Float16 => true,
-        other => {
-            may_be_whole && [TensorElementType::Int64, TensorElementType::Int32].contains(other)
-        }
-    };
-    if !is_fit {
-        mistakes.push(format!("the {kind} `{name}` is {ty}; export it as f32"));
-    }
-    if !expected.iter().any(|sides| fits(shape, sides)) {
-        let wanted: Vec<_> = expected.iter().map(|sides| shape_text(sides)).collect();
-        mistakes.push(format!(
-            "the {kind} `{name}` has the shape {} and the manifest says {}",
-            shape_text(&known(shape)),
-            wanted.first().map_or("", String::as_str)
-        ));
-    }
-    mistakes
-}
-
-fn check_fixed(outlet: &Outlet, tensor: &Tensor) -> Option<String> {
-    let name = outlet.name();
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        return Some(format!("the input `{name}` is no tensor"));
-    };
-    let found = match tensor {
-        Tensor::F32(_) => TensorElementType::Float32,
-        Tensor::F16(_) => TensorElementType::Float16,
-        Tensor::I64(_) => TensorElementType::Int64,
-        Tensor::I32(_) => TensorElementType::Int32,
-    };
-    let sides: Sides = tensor.shape().iter().map(|side| Some(*side)).collect();
-    if *ty != found || !fits(shape, &sides) {
-        return Some(format!(
-            "the input `{name}` is {ty} {} in the graph and {found} {} in the file of `fixed`",
-            shape_text(&known(shape)),
-            shape_text(&sides)
-        ));
-    }
-    None
-}
-
-/// A side below 0 is free in the graph, as a side that is `None` is free where it is needed.
-fn fits(found: &[i64], expected: &[Option<usize>]) -> bool {
-    found.len() == expected.len()
-        && found.iter().zip(expected).all(|(found, expected)| {
-            *found < 0 || expected.is_none_or(|expected| usize::try_from(*found) == Ok(expected))
-        })
 }
 
 fn known(shape: &[i64]) -> Sides {

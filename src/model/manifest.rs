@@ -10,10 +10,9 @@ use crate::domain::{Class, Name};
 use crate::vision::InputSpec;
 
 use super::graph::NeededOutput;
-use super::layout::{Layout, LayoutFile, Task, check_layout};
+use super::layout::{Layout, OutputFile, Task, ThresholdsFile, check_layout};
 use super::output::Role;
 
-pub use file::OutputFile;
 pub(super) use file::{GoldenFile, InputFile, LabelFile, ManifestFile};
 
 /// The manifest's form that this program reads.
@@ -63,6 +62,9 @@ pub struct Manifest {
     /// What was measured on the package's test set, by name.
     pub metrics: BTreeMap<String, f64>,
     pub(super) onnx: String,
+    /// Output and thresholds as written, for people.
+    pub(super) output: OutputFile,
+    pub(super) thresholds: ThresholdsFile,
     /// The file of the fixed inputs, and its hash.
     pub(super) fixed: Option<(String, String)>,
     pub(super) golden: Vec<Golden>,
@@ -74,7 +76,7 @@ impl Manifest {
         let needed = |(role, name): &(Role, String)| NeededOutput {
             name: name.clone(),
             shapes: self.layout.shapes(*role, self.labels.len()),
-            may_be_whole: role.may_be_whole(),
+            numbers: role.numbers(),
         };
         self.outputs.iter().map(needed).collect()
     }
@@ -179,12 +181,12 @@ impl ManifestFile {
         let golden = check_golden(self.golden, &mut mistakes);
         let layout = check_layout(
             self.task,
-            self.output.layout,
+            &self.output,
             &self.thresholds,
             (&labels, self.good_label.as_deref()),
             &mut mistakes,
         );
-        check_tolerances(self.output.layout, &golden, &mut mistakes);
+        check_tolerances(&self.output, &golden, &mut mistakes);
         match layout {
             Some(layout) if mistakes.0.is_empty() => Ok(Manifest {
                 name: self.name,
@@ -196,6 +198,8 @@ impl ManifestFile {
                 input_name: self.input.name,
                 input,
                 outputs,
+                output: self.output,
+                thresholds: self.thresholds,
                 layout,
                 labels,
                 metrics: self.metrics,
@@ -210,7 +214,7 @@ impl ManifestFile {
 
 /// The outputs by role, in the layout's order.
 fn check_outputs(file: &OutputFile, mistakes: &mut Mistakes) -> Vec<(Role, String)> {
-    let (layout, roles) = (file.layout.word(), file.layout.roles());
+    let (layout, roles) = (file.layout, file.layout.roles());
     if let [role] = roles {
         if !file.names.is_empty() {
             mistakes.note(format_args!(
@@ -308,8 +312,8 @@ fn check_labels(files: &[LabelFile], mistakes: &mut Mistakes) -> Vec<Class> {
     files.iter().map(class).collect()
 }
 
-fn check_tolerances(layout: LayoutFile, golden: &[Golden], mistakes: &mut Mistakes) {
-    let max = layout.tolerance_max();
+fn check_tolerances(output: &OutputFile, golden: &[Golden], mistakes: &mut Mistakes) {
+    let max = output.tolerance_max();
     for (index, golden) in golden.iter().enumerate() {
         if !(0.0..=max).contains(&golden.tolerance) {
             mistakes.note(format_args!(

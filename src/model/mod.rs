@@ -6,7 +6,7 @@
 //! The only room that names `ort` and `safetensors`.
 
 mod backbone;
-mod boxes;
+mod compare;
 mod decode;
 mod detector;
 mod error;
@@ -27,8 +27,11 @@ pub use backbone::{BACKBONE, Backbone, FeatureNet};
 pub use decode::DETECTIONS_MAX;
 pub use detector::{Detector, LoadReport, OnnxDetector};
 pub use error::ModelError;
-pub use layout::{Layout, LayoutFile, Task, ThresholdsFile};
-pub use manifest::{Manifest, OutputFile};
+pub use layout::{
+    Activation, Axes, Coordinates, ImageScore, Layout, LayoutFile, OutputFile, Range, Task,
+    ThresholdsFile,
+};
+pub use manifest::Manifest;
 pub use output::{RawOutput, Role};
 pub use package::{MANIFEST, ModelPackage, PackageError};
 pub use provider::{Provider, ProviderNameError, SessionOptions};

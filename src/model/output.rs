@@ -6,13 +6,26 @@ use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
+use super::graph::Numbers;
 
 /// What an output of a graph is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The only output of a layout that needs one.
+    /// The only output of a layout that needs one, and the table of one that needs prototypes too.
     Values,
+    /// Places.
+    Boxes,
+    /// Scores of boxes.
+    Scores,
+    /// Classes of boxes.
+    Labels,
+    /// What the masks of boxes are mixed from.
+    Prototypes,
+    /// How unlike the good parts each cell is.
+    Map,
+    /// How unlike the good parts the picture is.
+    Score,
 }
 
 impl Role {
@@ -20,13 +33,25 @@ impl Role {
     pub fn word(self) -> &'static str {
         match self {
             Self::Values => "values",
+            Self::Boxes => "boxes",
+            Self::Scores => "scores",
+            Self::Labels => "labels",
+            Self::Prototypes => "prototypes",
+            Self::Map => "map",
+            Self::Score => "score",
         }
     }
 
-    /// Whether its numbers may be integers in the graph.
-    pub(super) fn may_be_whole(self) -> bool {
+    /// Labels may be integers in the graph.
+    pub(super) fn numbers(self) -> Numbers {
         match self {
-            Self::Values => false,
+            Self::Labels => Numbers::RealOrWhole,
+            Self::Values
+            | Self::Boxes
+            | Self::Scores
+            | Self::Prototypes
+            | Self::Map
+            | Self::Score => Numbers::Real,
         }
     }
 }

@@ -169,7 +169,8 @@ impl ModelPackage {
                     input.width_px, input.height_px, input.channels
                 ),
             ),
-            ("layout", format!("{:?}", manifest.layout)),
+            ("layout", manifest.output.layout.to_string()),
+            ("thresholds", manifest.thresholds.to_string()),
             ("labels", labels.join(", ")),
             ("trained on", manifest.trained_on.clone()),
             ("metrics", metrics.join(", ")),

@@ -13,10 +13,8 @@ use super::detector::{LoadReport, OnnxDetector, needs};
 use super::error::{ModelError, with_causes};
 use super::golden;
 use super::graph::Loaded;
-use super::layout::{Task, ThresholdsFile};
-use super::manifest::{
-    GoldenFile, InputFile, LabelFile, Manifest, ManifestFile, OutputFile, SCHEMA,
-};
+use super::layout::{OutputFile, Task, ThresholdsFile};
+use super::manifest::{GoldenFile, InputFile, LabelFile, Manifest, ManifestFile, SCHEMA};
 use super::package::{MANIFEST, ModelPackage, PackageError};
 use super::provider::SessionOptions;
 use super::runtime::Runtime;

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vision::{InputSpec, Interpolation, Resize};
 
-use super::super::layout::{LayoutFile, Task, ThresholdsFile};
-use super::super::output::Role;
+use super::super::layout::{OutputFile, Task, ThresholdsFile};
 
 /// The manifest as written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,20 +67,6 @@ enum InterpolationFile {
     Linear,
 }
 
-/// `[output]` as written: how the graph's outputs are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputFile {
-    /// The output's name, where the layout needs one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The outputs' names by role, where the layout needs several.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub names: BTreeMap<Role, String>,
-    /// What the numbers mean.
-    pub layout: LayoutFile,
-}
-
 /// A label as written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,17 +84,6 @@ pub(in crate::model) struct GoldenFile {
     pub(in crate::model) outputs: String,
     pub(in crate::model) outputs_sha256: String,
     pub(in crate::model) tolerance: f32,
-}
-
-impl OutputFile {
-    /// A layout that needs one output.
-    pub fn one(layout: LayoutFile, name: &str) -> Self {
-        Self {
-            name: Some(name.to_owned()),
-            names: BTreeMap::new(),
-            layout,
-        }
-    }
 }
 
 impl InputFile {
