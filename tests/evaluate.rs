@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a test may panic"
 )]
+#![expect(clippy::print_stderr, reason = "a test that skips says so")]
 
 #[path = "evaluate/command.rs"]
 mod command;

@@ -29,9 +29,9 @@ use require::Requirement;
 Examples:
   taktgate evaluate models/stamping-surface/0.1.0 samples/stamping
   taktgate evaluate samples/stamping samples/stamping --out out/recipe
-  taktgate evaluate models/welding-seam/0.1.0 ../shared/data/weld-boxes --good good_weld --map defect=pore
-  taktgate evaluate models/steel/1.1.0 ../shared/data/steel-boxes --against out/steel-1.0.0 --require 'map_50>=0.75'
-  taktgate evaluate models/stamping-surface/0.1.0 --all-bad ../shared/data/weld-boxes/images")]
+  taktgate evaluate models/welding-seam/0.1.0 WELDS --good good_weld --map defect=crack
+  taktgate evaluate PACKAGE DATA --against out/before --require 'escape<=0.01'
+  taktgate evaluate PACKAGE --all-bad ANOTHER_WORLD")]
 pub(crate) struct EvaluateArgs {
     /// A model package (the folder with `manifest.toml`), or a station (file or folder).
     #[arg(value_name = "PACKAGE_OR_STATION")]
@@ -43,6 +43,13 @@ pub(crate) struct EvaluateArgs {
     set: SetArgs,
     #[command(flatten)]
     view: ViewArgs,
+    #[command(flatten)]
+    results: ResultArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What comes out")]
+struct ResultArgs {
     /// Where `run.json` and `report.html` go.
     #[arg(long, value_name = "DIR", default_value = "out/evaluate")]
     out: PathBuf,
@@ -122,7 +129,7 @@ const NAMED_MAX: usize = 5;
 
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     // An earlier run that cannot be read is said before the work, not after it.
-    let before = args.against.as_deref().map(read_run).transpose()?;
+    let before = args.results.against.as_deref().map(read_run).transpose()?;
     let mut inspector = inspector(args)?;
     let detectors = inspector.first_detectors();
     let index = chosen_model(&detectors, args.view.model.as_deref())?;
@@ -156,18 +163,19 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         .as_ref()
         .map(|before| compare(before, &form))
         .transpose()?;
-    write_run(&args.out, &form)?;
-    if !args.no_report {
+    write_run(&args.results.out, &form)?;
+    if !args.results.no_report {
         let page = report(&Report {
             set: &set,
             run: &done,
+            matching: &matching,
             form: &form,
             comparison: comparison.as_ref(),
             thresholds: thresholds(&inspector),
         });
-        write(&args.out.join("report.html"), &page)?;
+        write(&args.results.out.join("report.html"), &page)?;
     }
-    if args.json {
+    if args.results.json {
         say(json(&form, comparison.as_ref()));
     } else {
         tables::print(&form, comparison.as_ref());
@@ -177,13 +185,16 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         }
     }
     say_left_out(&form);
-    let files = if args.no_report {
+    let files = if args.results.no_report {
         "`run.json`"
     } else {
         "`run.json` and `report.html`"
     };
-    note(format!("written to `{}`: {files}", args.out.display()));
-    require::check(&args.require, &form.figures)
+    note(format!(
+        "written to `{}`: {files}",
+        args.results.out.display()
+    ));
+    require::check(&args.results.require, &form.figures)
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -79,7 +79,7 @@ enum Command {
     Run(run::RunArgs),
     /// Judges recorded pictures and draws the findings onto them.
     Replay(replay::ReplayArgs),
-    /// Measures a package or a recipe on a labelled set: escapes, overkill, AUROC, mAP, a report.
+    /// Measures a package or a recipe on labelled pictures, and writes a report.
     Evaluate(evaluate::EvaluateArgs),
     /// Plays the line controller: announces parts, expects verdicts, keeps the account.
     Line(line::LineArgs),

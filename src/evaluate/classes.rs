@@ -9,7 +9,7 @@ use super::matching::Matching;
 use super::metrics::overlap;
 use super::metrics::ranking::{self, Scored};
 use super::run::{Judged, Run};
-use super::set::LabelledSet;
+use super::set::{LabelledPicture, LabelledSet};
 
 /// The row of good parts, and of places where nothing is.
 const GOOD: &str = "good";
@@ -109,38 +109,56 @@ pub(super) fn class_figures(
         let Some(picture) = set.pictures.get(judged.index) else {
             continue;
         };
-        // What could not be looked at was given no class.
-        if judged.score.is_none() {
+        n_several += u64::from(1 < picture.truth.classes.len());
+        let Some(named) = named(picture, judged, matching) else {
             continue;
-        }
-        let class = match picture.truth.classes.as_slice() {
-            [] if picture.truth.is_bad => continue,
-            [] => None,
-            [class] => Some(*class),
-            _ => {
-                n_several += 1;
-                continue;
-            }
         };
-        let said = said(judged, matching);
         confusion.add(
-            class.map_or(0, |class| class + 1),
-            said.map_or(0, |label| label + 1),
+            named.class.map_or(0, |class| class + 1),
+            named.label.map_or(0, |label| label + 1),
         );
-        let is_good =
-            said.is_none_or(|label| matching.is_good.get(label).copied().unwrap_or(false));
-        let is_right = match class {
-            None => is_good,
-            Some(class) => said.is_some() && matching.label(class) == said,
-        };
         n += 1;
-        n_right += u64::from(is_right);
+        n_right += u64::from(named.is_right);
     }
     (0 < n).then(|| ClassFigures {
         accuracy: Share::of(n_right, n),
         n_several,
         macro_auroc: macro_auroc(set, run, matching),
         confusion: confusion.trimmed(),
+    })
+}
+
+/// The class of a picture and what it was called.
+pub(super) struct Named {
+    /// The set's class; `None` is good.
+    class: Option<usize>,
+    /// The model's label; `None` is nothing.
+    label: Option<usize>,
+    pub(super) is_right: bool,
+}
+
+/// What a picture with one class, or none, was called; `None` for others and where no model looked.
+pub(super) fn named(
+    picture: &LabelledPicture,
+    judged: &Judged,
+    matching: &Matching,
+) -> Option<Named> {
+    judged.score?;
+    let class = match picture.truth.classes.as_slice() {
+        [] if picture.truth.is_bad => return None,
+        [] => None,
+        [class] => Some(*class),
+        _ => return None,
+    };
+    let label = said(judged, matching);
+    let is_good = |label: usize| matching.is_good.get(label).copied().unwrap_or(false);
+    Some(Named {
+        class,
+        label,
+        is_right: match class {
+            None => label.is_none_or(is_good),
+            Some(class) => label.is_some() && matching.label(class) == label,
+        },
     })
 }
 

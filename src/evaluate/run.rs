@@ -232,7 +232,7 @@ impl Run {
 /// The score by which pictures are ranked: that by which the gate judges, continued below its
 /// threshold. A classifier: what it lacks to "good". Boxes: the best one of a defect. Maps: the best
 /// region; where there is none the highest cell, though never over the threshold of a cell. Anomaly:
-/// the highest cell.
+/// the graph's own score, or the highest cell.
 fn score_of(look: &Look<'_>, all: &[Detection], matching: &Matching) -> f64 {
     let manifest = look.detector.package().manifest();
     let good = manifest.layout.good_label();
@@ -250,7 +250,7 @@ fn score_of(look: &Look<'_>, all: &[Detection], matching: &Matching) -> f64 {
         map.iter().copied().reduce(f32::max)
     };
     let score = match (manifest.task, best) {
-        (Task::Anomaly, best) => cell().or(best),
+        (Task::Anomaly, best) => look.detector.image_score(look.raw).or_else(cell).or(best),
         (Task::Segment, None) => {
             let most = manifest.layout.pixel_threshold().unwrap_or(1.0);
             cell().map(|cell| cell.min(most))

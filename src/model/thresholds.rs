@@ -14,14 +14,14 @@ impl Layout {
                 confidence_threshold,
                 ..
             }
-            | Self::BoxesScoresClasses {
-                confidence_threshold,
-            }
-            | Self::Yolo {
+            | Self::Boxes {
                 confidence_threshold,
                 ..
             } => confidence_threshold,
             Self::AnomalyMap {
+                image_threshold, ..
+            }
+            | Self::AnomalyScore {
                 image_threshold, ..
             } => image_threshold,
         }
@@ -36,7 +36,7 @@ impl Layout {
             | Self::AnomalyMap {
                 pixel_threshold, ..
             } => Some(pixel_threshold),
-            Self::ClassScores { .. } | Self::BoxesScoresClasses { .. } | Self::Yolo { .. } => None,
+            Self::ClassScores { .. } | Self::Boxes { .. } | Self::AnomalyScore { .. } => None,
         }
     }
 
@@ -45,9 +45,9 @@ impl Layout {
         match self {
             Self::ClassScores { good, .. } => Some(good),
             Self::ClassMaps { .. }
-            | Self::BoxesScoresClasses { .. }
-            | Self::Yolo { .. }
-            | Self::AnomalyMap { .. } => None,
+            | Self::Boxes { .. }
+            | Self::AnomalyMap { .. }
+            | Self::AnomalyScore { .. } => None,
         }
     }
 }

@@ -122,6 +122,22 @@ fn a_station_judges_with_its_recipe_and_its_fitness() {
 }
 
 #[test]
+fn a_recipe_with_two_views_is_evaluated_one_view_at_a_time() {
+    let scene = parts();
+    let recipe = scene.read("st-07/recipe.toml");
+    let second = recipe.find("[[views]]").unwrap();
+    let second = recipe[second..].replace("\"top\"", "\"side\"");
+    scene.write("st-07/recipe.toml", format!("{recipe}\n{second}"));
+    assert_snapshot!(scene.taktgate(&["evaluate", "st-07", "set"]), @"
+    exit 1
+    --- stderr
+    error: name one view with `--part-type` and `--view`; the station has `top` of `bracket`, `side` of `bracket`
+    ");
+    let (exit, found) = evaluate(&scene, &["st-07", "set", "--view", "side"]);
+    assert_eq!((exit, &found["details"]["good"]["ng"]), (0, &json!(1)));
+}
+
+#[test]
 fn pictures_of_another_world_are_counted_without_labels() {
     let scene = parts();
     let (exit, found) = evaluate(&scene, &[PACKAGE, "--all-bad", "set/test/good"]);

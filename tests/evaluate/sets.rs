@@ -17,7 +17,7 @@ fn package(name: &str) -> String {
 fn boxed(layout: &str) -> Scene {
     let scene = Scene::new();
     let (good, bad) = (png(&picture(0)), png(&picture(255)));
-    let mut put = |folder: &str| {
+    let put = |folder: &str| {
         scene.write(&format!("set/{folder}/a.png"), &good);
         scene.write(&format!("set/{folder}/b.png"), &bad);
     };

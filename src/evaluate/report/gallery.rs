@@ -10,9 +10,11 @@ use crate::domain::{Finding, Grade, PointPx, RectPx, Verdict};
 use crate::source::read_frame;
 use crate::vision::{draw_truth, encode_jpeg, regions};
 
+use super::super::classes::named;
 use super::super::mask::read_mask;
-use super::super::run::{Judged, Run};
+use super::super::run::Judged;
 use super::super::set::{LabelledPicture, LabelledSet, TrueMask};
+use super::Report;
 
 /// Most pictures of a kind; what is over is said.
 pub const PICTURES_MAX: usize = 150;
@@ -28,71 +30,89 @@ pub(super) struct Kind<'a> {
     heading: &'static str,
     text: &'static str,
     pictures: Vec<(&'a LabelledPicture, &'a Judged)>,
-    max: usize,
 }
 
-/// What is shown: each escape, each overkill, what went to review, and the nearest to the threshold of
-/// those that were right.
-pub(super) fn kinds<'a>(
-    set: &'a LabelledSet,
-    run: &'a Run,
-    threshold: Option<f64>,
-) -> Vec<Kind<'a>> {
-    let all = run.pictures.iter().filter_map(|judged| {
+/// What is shown: each escape, each overkill, what went to review, what was named wrongly, and the
+/// nearest to the threshold of those that were right.
+pub(super) fn kinds<'a>(report: &Report<'a>) -> Vec<Kind<'a>> {
+    let Report {
+        set, run, matching, ..
+    } = report;
+    let pairs = run.pictures.iter().filter_map(|judged| {
         let picture = set.pictures.get(judged.index)?;
         Some((picture, judged))
     });
-    let all: Vec<(&LabelledPicture, &Judged)> = all.collect();
-    let keep = |fits: &dyn Fn(&LabelledPicture, Verdict) -> bool, worst_first: f64| {
-        let mut kept = all.clone();
-        kept.retain(|(picture, judged)| fits(picture, judged.verdict));
-        let rank = |judged: &Judged| judged.score.unwrap_or(0.0) * worst_first;
-        kept.sort_by(|a, b| rank(a.1).total_cmp(&rank(b.1)));
-        kept
-    };
-    let is_doubt = |verdict: Verdict| verdict.reason().is_some();
-    let mut near = keep(
-        &|picture, verdict| !is_doubt(verdict) && picture.truth.is_bad == (verdict != Verdict::Ok),
-        1.0,
-    );
-    near.retain(|(_, judged)| judged.score.is_some());
-    let distance = |judged: &Judged| (judged.score.unwrap_or(0.0) - threshold.unwrap_or(0.5)).abs();
-    near.sort_by(|a, b| distance(a.1).total_cmp(&distance(b.1)));
-    near.truncate(NEAR_MAX);
-    let kind = |heading, text, pictures| Kind {
+    let all: Vec<(&LabelledPicture, &Judged)> = pairs.collect();
+    let kind = |heading, text, fits: &dyn Fn(&LabelledPicture, &Judged) -> bool| Kind {
         heading,
         text,
-        pictures,
-        max: PICTURES_MAX,
+        pictures: all
+            .iter()
+            .copied()
+            .filter(|(picture, judged)| fits(picture, judged))
+            .collect(),
     };
+    let is_bad = |picture: &LabelledPicture| picture.truth.is_bad;
+    let is_doubt = |judged: &Judged| judged.verdict.reason().is_some();
+    let is_right = |picture: &LabelledPicture, judged: &Judged| {
+        !is_doubt(judged) && is_bad(picture) == (judged.verdict != Verdict::Ok)
+    };
+    let is_misnamed = |picture: &LabelledPicture, judged: &Judged| {
+        let named = matching
+            .any()
+            .then(|| named(picture, judged, matching))
+            .flatten();
+        named.is_some_and(|named| !named.is_right)
+    };
+    let (lowest, highest) = (1.0, -1.0);
+    let mut near = kind(
+        "Nearly wrong",
+        "Judged rightly, with the scores nearest to the threshold.",
+        &|picture, judged| is_right(picture, judged) && judged.score.is_some(),
+    );
+    let threshold = report.thresholds.map_or(0.5, |(doubtful, _)| doubtful);
+    near.sort_by(|score| (score - threshold).abs());
+    near.pictures.truncate(NEAR_MAX);
     vec![
         kind(
             "Escapes",
             "Bad parts that were called OK; the least suspicious first.",
-            keep(
-                &|picture, verdict| picture.truth.is_bad && verdict == Verdict::Ok,
-                1.0,
-            ),
-        ),
+            &|picture, judged| is_bad(picture) && judged.verdict == Verdict::Ok,
+        )
+        .sorted(lowest),
         kind(
             "Overkill",
             "Good parts that were called NG; the most suspicious first.",
-            keep(
-                &|picture, verdict| !picture.truth.is_bad && verdict == Verdict::Ng,
-                -1.0,
-            ),
-        ),
+            &|picture, judged| !is_bad(picture) && judged.verdict == Verdict::Ng,
+        )
+        .sorted(highest),
         kind(
             "Review",
             "Parts that the gate could not decide.",
-            keep(&|_, verdict| is_doubt(verdict), -1.0),
-        ),
+            &|_, judged| is_doubt(judged),
+        )
+        .sorted(highest),
         kind(
-            "Nearly wrong",
-            "Judged rightly, with the scores nearest to the threshold.",
-            near,
-        ),
+            "Wrong class",
+            "Called bad or good rightly, but by another name.",
+            &|picture, judged| is_right(picture, judged) && is_misnamed(picture, judged),
+        )
+        .sorted(highest),
+        near,
     ]
+}
+
+impl Kind<'_> {
+    fn sort_by(&mut self, key: impl Fn(f64) -> f64) {
+        let key = |judged: &Judged| key(judged.score.unwrap_or(0.0));
+        self.pictures.sort_by(|a, b| key(a.1).total_cmp(&key(b.1)));
+    }
+
+    /// By score, upwards for 1 and downwards for -1.
+    fn sorted(mut self, direction: f64) -> Self {
+        self.sort_by(|score| score * direction);
+        self
+    }
 }
 
 /// Heading and pictures; nothing where there are none.
@@ -105,10 +125,10 @@ pub(super) fn section(set: &LabelledSet, kind: &Kind<'_>) -> Markup {
         h2 { (kind.heading) " (" (n) ")" }
         p.soft {
             (kind.text)
-            @if kind.max < n { " The first " (kind.max) " are shown; all are in run.json." }
+            @if PICTURES_MAX < n { " The first " (PICTURES_MAX) " are shown; all are in run.json." }
         }
         div.gallery {
-            @for (picture, judged) in kind.pictures.iter().take(kind.max) {
+            @for (picture, judged) in kind.pictures.iter().take(PICTURES_MAX) {
                 (entry(set, picture, judged))
             }
         }

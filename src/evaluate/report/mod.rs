@@ -10,6 +10,7 @@ use maud::{DOCTYPE, PreEscaped, html};
 use super::compare::Comparison;
 use super::figures::scored;
 use super::form::RunForm;
+use super::matching::Matching;
 use super::run::Run;
 use super::set::LabelledSet;
 
@@ -25,6 +26,8 @@ pub struct Report<'a> {
     pub set: &'a LabelledSet,
     /// The run.
     pub run: &'a Run,
+    /// Classes beside labels.
+    pub matching: &'a Matching,
     /// The run as it is kept.
     pub form: &'a RunForm,
     /// The comparison with an earlier run.
@@ -41,6 +44,7 @@ pub fn report(report: &Report<'_>) -> String {
         form,
         comparison,
         thresholds,
+        ..
     } = report;
     let figures = &form.figures;
     let scored = scored(set, run);
@@ -73,7 +77,7 @@ pub fn report(report: &Report<'_>) -> String {
                 (sections::boxes(figures))
                 (sections::confusion(figures))
                 p.soft.small.legend { span.key.truth {} "truth" span.key.found {} "findings that count, in the pictures below" }
-                @for kind in gallery::kinds(set, run, thresholds.map(|(doubtful, _)| doubtful)) {
+                @for kind in gallery::kinds(report) {
                     (gallery::section(set, &kind))
                 }
                 (sections::stages(figures))
