@@ -15,6 +15,23 @@ from networks.classifier import Classifier
 from tasks.real import Real
 
 LABEL_SMOOTHING = 0.05
+# What "good" says where no training picture is good: never.
+LOGIT_OF_NO_GOOD = -20.0
+
+
+class WithGood(torch.nn.Module):
+    """The classifier as it is shipped where the set has no good pictures: one more logit that never wins.
+
+    The gate asks every classifier which class means "no defect", and passes parts by it.
+    """
+
+    def __init__(self, network: torch.nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits = self.network(image)
+        return torch.cat([logits, torch.full_like(logits[:, :1], LOGIT_OF_NO_GOOD)], 1)
 
 
 class Classify(Real):
@@ -24,6 +41,8 @@ class Classify(Real):
 
     def __init__(self, settings: dict):
         super().__init__(settings, pictures.read_classes)
+        self.good_label = settings.get("good_label", "good")
+        self.shipped_labels = self.labels if self.good_label in self.labels else [*self.labels, self.good_label]
         counts = np.bincount(self.train.truth, minlength=len(self.labels))
         # Rare classes count more, by the root: the full inverse would let a handful of pictures rule.
         weights = np.sqrt(counts.mean() / np.maximum(counts, 1))
@@ -56,7 +75,7 @@ class Classify(Real):
         return figures | {"worth": figures["accuracy"] - 0.1 * figures["log_loss"]}
 
     def shipped(self, network: torch.nn.Module) -> torch.nn.Module:
-        return network
+        return network if self.shipped_labels == self.labels else WithGood(network)
 
     def thresholds(self, network: torch.nn.Module) -> dict:
         """The best class is the answer, however sure; how sure is the recipe's business."""

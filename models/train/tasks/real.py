@@ -24,6 +24,7 @@ class Real:
 
     def __init__(self, settings: dict, read):
         self.settings, self.labels, self.frame = settings, settings["labels"], settings["input"]
+        self.shipped_labels = self.labels
         self.size_px = (self.frame["width_px"], self.frame["height_px"])
         self.splits = read(pictures.root() / settings["data"], self.frame, self.labels)
         pairs = duplicates.between_splits(self.splits)

@@ -23,6 +23,7 @@ class Renders:
     def __init__(self, settings: dict, cache: Path):
         self.settings, self.frame = settings, settings["input"]
         self.labels = list(renders.render.load_scene(settings["scene"]).CLASSES)
+        self.shipped_labels = self.labels
         self.train, self.val, self.test = (
             renders.parts(settings["scene"], split, settings["render"][split], self.frame["width_px"],
                           self.frame["height_px"], cache)
