@@ -1,6 +1,6 @@
 """Which cell answers for which box, and what it should have said.
 
-Task-aligned assignment as Feng et al. describe it (TOOD, ICCV 2021): of the cells whose centre lies in a
+Task-aligned assignment as Feng et al. describe it (ICCV 2021): of the cells whose centre lies in a
 box, those answer for it that already say its class and place best together; the score they should say is
 how well they do compared with the best. Boxes too small to hold a centre are widened for that choice only.
 """

@@ -26,8 +26,10 @@ def text(task, settings: dict, thresholds: dict, figures: dict, section: str, fa
     size, training = settings["input"], settings["training"]
     warning = f"\n**{settings['card']['warning']}**\n" if settings["card"].get("warning") else ""
     weak_at = settings["card"].get("weak_at", "").strip() or "See the table: the classes with the lowest figures."
-    duplicates = f"\nNear-duplicates (difference hash and correlation, mirrored copies too): {facts['duplicates']}.\n"
-    quantised = f"\n{facts['int8'][0].upper()}{facts['int8'][1:]}.\n" if "int8" in facts else ""
+    duplicates = ""
+    if "duplicates" in facts:
+        duplicates = f"\nNear-duplicates (difference hash and correlation, mirrored copies too): {facts['duplicates']}.\n"
+    quantised = f"\nQuantised, {facts['int8']}.\n" if "int8" in facts else ""
     return f"""# {settings["name"]} {settings["version"]}
 
 {settings["description"]}.
@@ -42,7 +44,7 @@ Trained on {facts["trained_on"]}.
 Loss: {task.losses}; AdamW, one cycle, batches of {training["batch"]}; {_augmented(settings)}.
 {facts["steps"]}; {facts["core_minutes"]} core-minutes. Thresholds were chosen on validation: {_limits(thresholds)}.
 Made by `python models/train/train.py models/train/{settings["file"]}`.
-{duplicates if "duplicates" in facts else ""}
+{duplicates}
 ## How it did on {len(task.test.images)} held-out {task.things}
 
 {section}
