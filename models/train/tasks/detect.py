@@ -162,7 +162,8 @@ class Detect(Real):
         for name, (width, height), one in zip(self.test.names, self.test.sizes_px, shipped):
             factors = np.array([width / self.size_px[0], height / self.size_px[1]] * 2)
             said.append({"file": name, "detections": [
-                {"label": self.labels[label], "score": round(float(score), 5), "x1_y1_x2_y2_px": (box * factors).round(2).tolist()}
+                {"label": self.labels[label], "score": round(float(score), 5),
+                 "x1_y1_x2_y2_px": (box * factors).round(2).tolist()}
                 for box, score, label in zip(one.boxes, one.scores, one.classes)
             ]})
         (run / "test-predictions.json").write_text(json.dumps({"labels": self.labels, "pictures": said}))
