@@ -105,7 +105,7 @@ def inclusion(panel: Panel) -> None:
         distance = blob_radius(rng, x_mm, y_mm, 0.7)
         steepness = np.exp(rng.uniform(np.log(0.008), np.log(0.055)))
         panel.relief_mm[place] += steepness * reach_mm / 1.7 * hill(distance / reach_mm)
-        if rng.random() < 0.4 or steepness < 0.016:  # a flat bump shows by its grain
+        if rng.random() < 0.6 or steepness < 0.016:  # the grain shows through; a flat bump shows by nothing else
             core = hill(distance / (0.5 * core_mm + 0.15), 1)
             panel.dimming[place] *= 1 - rng.uniform(0.3, 0.8) * core
             panel.gloss[place] *= 1 - 0.6 * core
@@ -125,7 +125,7 @@ def crater(panel: Panel) -> None:
         rim = np.exp(-(((q - 1.1) / 0.28) ** 2))
         panel.relief_mm[place] += depth_mm * (rng.uniform(0.25, 0.5) * rim - hill(q / 1.1, 2))
         floor = hill(q / rng.uniform(0.4, 0.65), 1)
-        if steepness < 0.014 or rng.random() < 0.2:  # the pale primer shows; never dim too, the two would cancel out
+        if steepness < 0.014 or rng.random() < 0.5:  # the pale primer shows; never dim too, the two would cancel out
             panel.scatter[place] += rng.uniform(0.12, 0.2) * floor
         elif rng.random() < 0.3:
             panel.dimming[place] *= 1 - rng.uniform(0.25, 0.55) * floor
