@@ -192,6 +192,42 @@ def check_wilson_interval() -> None:
     assert metrics.wilson(10, 10)[1] == 1.0
 
 
+def check_strip_renders_follow_their_seed_and_their_masks() -> None:
+    from data.renders import render
+
+    strip = render.load_scene("strip")
+    for value, name in enumerate(strip.CLASSES, start=1):
+        steps = []
+        for seed in range(12):
+            part, again = (strip.draw(np.random.default_rng(seed), [name], []) for _ in range(2))
+            assert np.array_equal(part.image, again.image) and np.array_equal(part.mask, again.mask), (name, seed)
+            assert set(np.unique(part.mask)) <= {0, value}, (name, seed)
+            if 0 < (part.mask > 0).mean() < 1:
+                steps.append(part.image[part.mask > 0].mean() - np.median(part.image[part.mask == 0]))
+        # Scratches are bright, the others dark; a lamp that hangs askew may turn round one picture or two.
+        assert len(steps) >= 9 and np.median(steps) * (1 if name == "scratches" else -1) > 5, (name, steps)
+    assert not strip.draw(np.random.default_rng(3), [], []).mask.any()
+
+
+def check_sensor_noise_grows_with_the_light() -> None:
+    import surface
+
+    for grey in (0.0, 50.0, 200.0):
+        seen = surface.sensor_noise(np.random.default_rng(1), np.full((200, 200), grey, np.float32), 1.2)
+        expected = 1.2**2 + surface.SHOT_NOISE * grey
+        assert abs(seen.var() / expected - 1) < 0.05, (grey, seen.var(), expected)
+
+
+def check_the_mixture_fades_from_renders_to_real_pictures() -> None:
+    from tasks.mixed import Mixed
+
+    task = Mixed.__new__(Mixed)
+    task.rendered_share, task.settings = [0.75, 0.0], {"training": {"batch": 12, "steps": 100}}
+    assert [task.n_rendered(step) for step in (0, 50, 99)] == [9, 4, 0]
+    task.rendered_share = [1.0, 1.0]
+    assert [task.n_rendered(step) for step in (0, 99)] == [12, 12]
+
+
 def check_settings_files_are_whole() -> None:
     from train import read_settings
 

@@ -18,7 +18,7 @@ from tasks import task_of
 HERE = Path(__file__).resolve().parent
 RUNS = HERE / "runs"
 # What a run's weights depend on; the rest of a settings file may change without training again.
-TRAINED = ("scene", "task", "data", "labels", "input", "render", "network", "augment", "training")
+TRAINED = ("scene", "task", "data", "labels", "input", "render", "mix", "network", "augment", "training")
 
 
 def over(base: dict, changes: dict) -> dict:
