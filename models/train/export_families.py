@@ -1,0 +1,61 @@
+"""Makes the small model of each family with its real exporter, and records its framework's answers.
+
+    python models/train/export_families.py --pictures DIR --out DIR [FAMILY ...]
+
+Seconds a family, on the processor, offline; the same seeds give the same weights. `OUT/FAMILY/` gets
+`model.onnx`, `golden/` and `import.json`, which `tests/parity.rs` hands to `taktgate model import`.
+"""
+
+import argparse
+import importlib
+import pathlib
+import time
+import warnings
+
+# family -> file of exporters/; its function is named like the family.
+FAMILIES = {
+    "torchvision_classify": "classifiers",
+    "torchvision_classify_dynamic": "classifiers",
+    "torchvision_classify_float16": "classifiers",
+    "timm_classify": "classifiers",
+    "torchvision_ssdlite": "detectors",
+    "torchvision_fasterrcnn": "detectors",
+    "segment_classes": "segmenters",
+    "segment_mask": "segmenters",
+    "yolox_raw": "yolox",
+    "yolox_decoded": "yolox",
+    "rt_detr": "detr",
+    "d_fine": "detr",
+    "padim": "anomaly",
+    "patchcore": "anomaly",
+    "patchcore_bare": "anomaly",
+    "patchcore_two": "anomaly",
+    "stfpm": "anomaly",
+}
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--pictures", type=pathlib.Path, required=True)
+    options.add_argument("--out", type=pathlib.Path, required=True)
+    options.add_argument("families", nargs="*", metavar="FAMILY", help=" ".join(FAMILIES))
+    given = options.parse_args()
+    unknown = [name for name in given.families if name not in FAMILIES]
+    if unknown:
+        options.error(f"no family {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
+
+    import torch
+    from record_golden import pictures_in
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    pictures = pictures_in(given.pictures)
+    for name in given.families or FAMILIES:
+        start = time.monotonic()
+        make = getattr(importlib.import_module(f"exporters.{FAMILIES[name]}"), name)
+        make(given.out / name, pictures)
+        print(f"{name}: {time.monotonic() - start:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
