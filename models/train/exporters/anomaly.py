@@ -14,7 +14,6 @@ from .common import fresh, seed, write
 SIZE_PX = (128, 128)
 BACKBONE = {"backbone": "resnet10t", "layers": ["layer1", "layer2"]}
 SMALL = {**BACKBONE, "pre_trained": False, "coreset_sampling_ratio": 0.01}
-QUIET = {"logger": False, "enable_progress_bar": False}
 GOOD = 16  # pictures to learn from, and as many bad ones to set the scale by
 # Without this anomalib 2.7 writes a PatchCore that takes two pictures at once, and nothing else.
 ONE_PICTURE = {"dynamic_axes": None}
@@ -65,26 +64,48 @@ def stfpm(folder, pictures):
     _write(folder, pictures, model, input_size=None, onnx_kwargs=free)
 
 
-def _parts(**more):
+def pre_processor(size_px):
     from anomalib.models import Padim
 
-    pre_processor = Padim.configure_pre_processor(SIZE_PX[::-1])
-    return {"pre_processor": pre_processor, "evaluator": False, "visualizer": False, **more}
+    return Padim.configure_pre_processor(size_px[::-1])
+
+
+def _parts(**more):
+    return {"pre_processor": pre_processor(SIZE_PX), "evaluator": False, "visualizer": False, **more}
 
 
 def _write(folder, pictures, model, input_size=SIZE_PX[::-1], onnx_kwargs=ONE_PICTURE):
+    fresh(folder)
+    with tempfile.TemporaryDirectory() as lot, _logged(folder):
+        engine = _engine(lot)
+        engine.fit(model=model, datamodule=_lot(pathlib.Path(lot), pictures))
+    export_model(model, folder, input_size, onnx_kwargs)
+    inference = anomalib(model, type(model).__name__, SIZE_PX)
+    write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+
+
+def export_model(model, folder, input_size, onnx_kwargs):
+    """anomalib's own export; with its weights beside, as it comes."""
     from anomalib.deploy import ExportType
+
+    with tempfile.TemporaryDirectory() as made, _logged(folder):
+        path = _engine(made).export(model, ExportType.ONNX, made, input_size=input_size, onnx_kwargs=onnx_kwargs)
+        shutil.copytree(path.parent, folder, dirs_exist_ok=True)
+    model.cpu()
+
+
+def _engine(root):
     from anomalib.engine import Engine
 
-    fresh(folder)
-    with tempfile.TemporaryDirectory() as lot, open(folder / "anomalib.log", "w") as log:
+    return Engine(default_root_dir=root, accelerator="cpu", max_epochs=3, logger=False, enable_progress_bar=False)
+
+
+@contextlib.contextmanager
+def _logged(folder):
+    """What anomalib says goes to a file."""
+    with open(folder / "anomalib.log", "a") as log:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            engine = Engine(default_root_dir=lot, accelerator="cpu", max_epochs=3, **QUIET)
-            engine.fit(model=model, datamodule=_lot(pathlib.Path(lot), pictures))
-            made = engine.export(model, ExportType.ONNX, lot, input_size=input_size, onnx_kwargs=onnx_kwargs)
-        shutil.copytree(made.parent, folder, dirs_exist_ok=True)
-    inference = anomalib(model.cpu(), type(model).__name__, SIZE_PX)
-    write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+            yield
 
 
 def _lot(parent, pictures):
