@@ -12,7 +12,7 @@ from .anomaly import ONE_PICTURE, export_model
 from .common import fresh, seed, write
 
 SIZE_PX = (256, 256)  # its autoencoder takes no less
-STEPS = 8
+STEPS = 4
 
 
 def efficientad(folder, pictures):
