@@ -42,6 +42,14 @@ FAMILIES = {
     "patchcore_two": "anomaly",
     "stfpm": "anomaly",
 }
+# Only when they are named: their package is AGPL, and nobody installs it for you.
+NAMED = {
+    "ultralytics_v5": "ultralytics",
+    "ultralytics_v8": "ultralytics",
+    "ultralytics_v8_nms": "ultralytics",
+    "ultralytics_v11_segment": "ultralytics",
+    "ultralytics_v11_classify": "ultralytics",
+}
 # These need a process each: there is one anomalib in a process.
 ALONE = {"anomalib1"}
 
@@ -50,11 +58,11 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pictures", type=pathlib.Path, required=True)
     options.add_argument("--out", type=pathlib.Path, required=True)
-    options.add_argument("families", nargs="*", metavar="FAMILY", help=" ".join(FAMILIES))
+    options.add_argument("families", nargs="*", metavar="FAMILY", help=" ".join(FAMILIES | NAMED))
     given = options.parse_args()
-    unknown = [name for name in given.families if name not in FAMILIES]
+    unknown = [name for name in given.families if name not in FAMILIES | NAMED]
     if unknown:
-        options.error(f"no family {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
+        options.error(f"no family {', '.join(unknown)}; there are {', '.join(FAMILIES | NAMED)}")
 
     import torch
     from record_golden import pictures_in
@@ -64,11 +72,12 @@ def main():
     pictures = pictures_in(given.pictures)
     for name in given.families or FAMILIES:
         start = time.monotonic()
-        if FAMILIES[name] in ALONE and len(given.families) != 1:
+        file = (FAMILIES | NAMED)[name]
+        if file in ALONE and len(given.families) != 1:
             again = [sys.executable, __file__, "--pictures", given.pictures, "--out", given.out, name]
             subprocess.run(again, check=True)
             continue
-        make = getattr(importlib.import_module(f"exporters.{FAMILIES[name]}"), name)
+        make = getattr(importlib.import_module(f"exporters.{file}"), name)
         make(given.out / name, pictures)
         print(f"{name}: {time.monotonic() - start:.1f} s", flush=True)
 

@@ -1,6 +1,7 @@
 """Records what the original framework answers to your pictures, for `taktgate model import --golden`.
 
-    python models/train/record_golden.py FRAMEWORK --weights FILE --pictures DIR --out DIR [...]
+    python models/train/record_golden.py FRAMEWORK --weights FILE --onnx model.onnx \\
+        --pictures DIR --out DIR [...]
     taktgate model import model.onnx --out models/NAME/VERSION --golden DIR
 
 Run it in the environment that trained the model: the framework's own reading of the picture file, its
@@ -18,6 +19,7 @@ Pictures that are not PNG are kept as PNG, and the framework reads that: JPEG de
 grey values, no camera sends JPEG, and EXIF may turn the picture for one reader and not for the other.
 """
 
+import argparse
 import json
 import pathlib
 import shutil
@@ -90,3 +92,42 @@ def pictures_in(folder):
     if not found:
         sys.exit(f"no pictures in {folder}; it wants {', '.join(sorted(SUFFIXES))}")
     return found
+
+
+OPTIONS = {
+    "arch": {"required": True, "help": "the model's name in its framework"},
+    "labels": {"required": True, "type": lambda text: text.split(","), "help": "a,b,c in the order of the outputs"},
+    "confidence": {"type": float, "default": 0.5, "help": "from which score on a box counts (%(default)s)"},
+    "iou": {"type": float, "default": 0.45, "help": "of two boxes that overlap more one goes (%(default)s)"},
+    "crop": {"type": int, "default": 224, "help": "side of the centre that is cut out, px (%(default)s)"},
+    "resize": {"type": int, "default": 256, "help": "shorter side before, px (%(default)s)"},
+    "exp": {"required": True, "type": pathlib.Path, "help": "the experiment file of YOLOX"},
+    "decoded": {"action": "store_true", "help": "exported with --decode_in_inference"},
+}
+
+
+def main():
+    from frameworks.load import FRAMEWORKS, graph_of
+
+    own = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = own.add_subparsers(dest="framework", required=True, metavar="FRAMEWORK", help=" ".join(FRAMEWORKS))
+    for name, (load, options) in FRAMEWORKS.items():
+        kind = kinds.add_parser(name, description=load.__doc__)
+        kind.add_argument("--weights", required=True, type=pathlib.Path, help="what was trained")
+        kind.add_argument("--onnx", required=True, type=pathlib.Path, help="what was exported: names and size are read")
+        kind.add_argument("--pictures", required=True, type=pathlib.Path, help="a folder of pictures, good and bad")
+        kind.add_argument("--out", required=True, type=pathlib.Path, help="the golden directory to make")
+        kind.add_argument("--input", type=lambda text: tuple(map(int, text.split("x"))), help="WxH where the graph leaves it free")
+        for option in options:
+            kind.add_argument(f"--{option}", **OPTIONS[option])
+    given = own.parse_args()
+    size_px, outputs = graph_of(given.onnx)
+    size_px = given.input or size_px
+    if size_px is None:
+        own.error(f"{given.onnx} leaves the input's size free; say it: --input WxH")
+    inference = FRAMEWORKS[given.framework][0](given, size_px, outputs)
+    record(pictures_in(given.pictures), inference.preprocess, inference.predict, given.out, inference.about)
+
+
+if __name__ == "__main__":
+    main()
