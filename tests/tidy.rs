@@ -25,13 +25,14 @@ const ROOMS: [&str; 16] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 18] = [
+const CRATES: [(&str, &str); 19] = [
     ("anstream", "app"),
     ("base64", "evaluate"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
     ("csv", "evaluate"),
+    ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),
     ("maud", "evaluate"),

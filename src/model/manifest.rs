@@ -13,6 +13,7 @@ use super::graph::NeededOutput;
 use super::layout::{Layout, OutputFile, Task, ThresholdsFile, check_layout};
 use super::output::Role;
 
+use file::ResizeFile;
 pub(super) use file::{GoldenFile, InputFile, LabelFile, ManifestFile};
 
 /// The manifest's form that this program reads.
@@ -279,6 +280,21 @@ fn check_input(file: &InputFile, mistakes: &mut Mistakes) -> InputSpec {
                 "`input.{key} = {value}` is out of range; write 1 to {INPUT_SIDE_MAX_PX}"
             ));
         }
+    }
+    let shorter = file.width_px.min(file.height_px)..=INPUT_SIDE_MAX_PX;
+    match (file.resize_type == ResizeFile::Crop, file.resize_shorter_px) {
+        (true, Some(side)) if shorter.contains(&side) => {}
+        (true, Some(side)) => mistakes.note(format_args!(
+            "`input.resize_shorter_px = {side}` is out of range; write {} to {}",
+            shorter.start(),
+            shorter.end()
+        )),
+        (true, None) => mistakes.note(
+            "`input.resize_shorter_px` is missing; write to which length `crop` scales the shorter side",
+        ),
+        (false, Some(_)) => mistakes
+            .note("`input.resize_shorter_px` belongs to `resize_type = \"crop\"`; remove it"),
+        (false, None) => {}
     }
     let input = file.spec();
     mistakes.channels(&input);

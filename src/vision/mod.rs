@@ -3,6 +3,7 @@
 //! The only room that names OpenCV and the decoders of picture files. Points are
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
+mod antialias;
 mod decode;
 mod draw;
 mod draw_truth;
@@ -20,6 +21,7 @@ mod truth;
 mod video;
 mod view;
 mod whole;
+mod window;
 mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};

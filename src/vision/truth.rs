@@ -29,7 +29,8 @@ pub fn spread_map(
             x: x as f64,
             y: y as f64,
         };
-        let Some(point) = preparer.input_from_original(pixel) else {
+        let point = preparer.input_from_original(pixel);
+        let Some(point) = point.filter(|point| is_within(*point, input)) else {
             return 0.0;
         };
         let (x0, x1, right) = neighbours(cell(point.x, columns, input.width_px), columns);
@@ -42,6 +43,12 @@ pub fn spread_map(
             lower,
         )
     })
+}
+
+/// Whether a point lies on the input: pixels reach half a side around their centres.
+fn is_within(point: PointPx, input: &InputSpec) -> bool {
+    let within = |value: f64, side: u32| (-0.5..=f64::from(side) - 0.5).contains(&value);
+    within(point.x, input.width_px) && within(point.y, input.height_px)
 }
 
 /// The two cells around a place and the share of the second; beyond the outer cells' centres it is
@@ -151,6 +158,17 @@ mod tests {
                 (value - f32::from(u8::from(inside))).abs() < 1e-6,
                 "({x}, {y}): {value}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_crop_cuts_off_scores_nothing() {
+        let map = Array2::from_elem((4, 4), 1.0_f32);
+        // 50 x 40 px become 40 x 32, of which the middle 32 columns are seen: 40 px of the frame.
+        let found = spread(&map, &input(Resize::Crop { shorter_px: 32 }), WHOLE, SIZE);
+        for ((y, x), value) in found.indexed_iter() {
+            let expected = f32::from(u8::from((5..45).contains(&x)));
+            assert!((value - expected).abs() < 1e-6, "({x}, {y}): {value}");
         }
     }
 

@@ -48,16 +48,21 @@ pub(in crate::model) struct InputFile {
     pub(in crate::model) reverse_input_channels: bool,
     pub(in crate::model) mean_values: Vec<f32>,
     pub(in crate::model) scale_values: Vec<f32>,
-    resize_type: ResizeFile,
+    pub(in crate::model) resize_type: ResizeFile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::model) resize_shorter_px: Option<u32>,
     interpolation: InterpolationFile,
     pub(in crate::model) pad_value: u8,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ResizeFile {
+pub(in crate::model) enum ResizeFile {
     Standard,
     FitToWindowLetterbox,
+    Letterbox,
+    LetterboxTopLeft,
+    Crop,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -65,6 +70,9 @@ enum ResizeFile {
 enum InterpolationFile {
     Area,
     Linear,
+    LinearAntialias,
+    LinearAntialiasExact,
+    CubicAntialias,
 }
 
 /// A label as written.
@@ -99,10 +107,23 @@ impl InputFile {
             resize_type: match input.resize {
                 Resize::Standard => ResizeFile::Standard,
                 Resize::FitToWindowLetterbox => ResizeFile::FitToWindowLetterbox,
+                Resize::Letterbox => ResizeFile::Letterbox,
+                Resize::LetterboxTopLeft => ResizeFile::LetterboxTopLeft,
+                Resize::Crop { .. } => ResizeFile::Crop,
+            },
+            resize_shorter_px: match input.resize {
+                Resize::Crop { shorter_px } => Some(shorter_px),
+                Resize::Standard
+                | Resize::FitToWindowLetterbox
+                | Resize::Letterbox
+                | Resize::LetterboxTopLeft => None,
             },
             interpolation: match input.interpolation {
                 Interpolation::Area => InterpolationFile::Area,
                 Interpolation::Linear => InterpolationFile::Linear,
+                Interpolation::LinearAntialias => InterpolationFile::LinearAntialias,
+                Interpolation::LinearAntialiasExact => InterpolationFile::LinearAntialiasExact,
+                Interpolation::CubicAntialias => InterpolationFile::CubicAntialias,
             },
             pad_value: input.pad_value,
         }
@@ -119,10 +140,18 @@ impl InputFile {
             resize: match self.resize_type {
                 ResizeFile::Standard => Resize::Standard,
                 ResizeFile::FitToWindowLetterbox => Resize::FitToWindowLetterbox,
+                ResizeFile::Letterbox => Resize::Letterbox,
+                ResizeFile::LetterboxTopLeft => Resize::LetterboxTopLeft,
+                ResizeFile::Crop => Resize::Crop {
+                    shorter_px: self.resize_shorter_px.unwrap_or_default(),
+                },
             },
             interpolation: match self.interpolation {
                 InterpolationFile::Area => Interpolation::Area,
                 InterpolationFile::Linear => Interpolation::Linear,
+                InterpolationFile::LinearAntialias => Interpolation::LinearAntialias,
+                InterpolationFile::LinearAntialiasExact => Interpolation::LinearAntialiasExact,
+                InterpolationFile::CubicAntialias => Interpolation::CubicAntialias,
             },
             pad_value: self.pad_value,
         }

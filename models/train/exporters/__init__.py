@@ -1,0 +1,1 @@
+"""Small models of every family that `taktgate model import` knows, made by the real exporters."""

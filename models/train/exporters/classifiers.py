@@ -1,0 +1,72 @@
+"""Small classifiers: torchvision's MobileNetV3 and a timm ResNet, with random but awake weights."""
+
+import torch
+
+from frameworks import classify
+
+from .common import export, export_by_trace, fresh, seed, spread, to_float16, wake, write
+
+LABELS = ["good", "scratch", "dent", "stain"]
+
+
+def _mobilenet(pictures):
+    from torchvision.models import mobilenet_v3_small
+
+    seed()
+    model = mobilenet_v3_small(num_classes=len(LABELS), width_mult=0.5)
+    return _awake(model, classify.torchvision(model, "mobilenet_v3_small", LABELS), pictures, model.classifier[-1])
+
+
+@torch.no_grad()
+def _awake(model, inference, pictures, last):
+    batch = torch.cat([inference.preprocess(path) for path in pictures[:16]])
+    wake(model, [batch])
+    spread(last, model(batch), reach=3.0)
+    return model, inference
+
+
+def torchvision_classify(folder, pictures):
+    """torch's own exporter as it comes: its own names, everything fixed."""
+    model, inference = _mobilenet(pictures)
+    export(model, torch.zeros(1, 3, 224, 224), fresh(folder) / "model.onnx")
+    inference = classify.torchvision(model, "mobilenet_v3_small", LABELS, output=_output(folder))
+    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+
+
+def torchvision_classify_dynamic(folder, pictures):
+    """The older exporter with names and free batch, height and width."""
+    model, inference = _mobilenet(pictures)
+    free = {0: "batch", 2: "height", 3: "width"}
+    export_by_trace(
+        model,
+        torch.zeros(1, 3, 224, 224),
+        fresh(folder) / "model.onnx",
+        input_names=["input"],
+        output_names=["logits"],
+        dynamic_axes={"input": free, "logits": {0: "batch"}},
+    )
+    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+
+
+def torchvision_classify_float16(folder, pictures):
+    """Weights, input and output in float16; the answers are those of the float32 network."""
+    torchvision_classify_dynamic(folder, pictures)
+    to_float16(folder / "model.onnx")
+
+
+def timm_classify(folder, pictures):
+    """timm's own transform: bicubic, shorter side, centre crop."""
+    import timm
+
+    seed()
+    model = timm.create_model("resnet10t", pretrained=False, num_classes=len(LABELS))
+    _, inference = _awake(model, classify.timm(model, "resnet10t", LABELS), pictures, model.get_classifier())
+    size = inference.preprocess(pictures[0]).shape
+    export(model, torch.zeros(size), fresh(folder) / "model.onnx", input_names=["input"], output_names=["logits"])
+    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+
+
+def _output(folder):
+    import onnx
+
+    return onnx.load(folder / "model.onnx", load_external_data=False).graph.output[0].name

@@ -1,0 +1,80 @@
+"""What the small models share: woken weights, ONNX files, the note that the parity test reads."""
+
+import json
+import pathlib
+import shutil
+
+import torch
+from record_golden import record
+
+
+def seed(number=1):
+    torch.manual_seed(number)
+
+
+@torch.no_grad()
+def wake(model, inputs, passes=1):
+    """Gives batch norms the statistics of real inputs, so that random weights tell pictures apart."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    model.train()
+    for _ in range(passes):
+        for batch in inputs:
+            model(batch)
+    return model.eval()
+
+
+@torch.no_grad()
+def spread(layer, values, reach, middle=0.0):
+    """Scales the last layer so that nearly all `values` [n, channels] lie within `middle` +- `reach`."""
+    centre = values.median(0).values
+    far = (values - centre).abs()
+    rank = max(1, int(0.999 * len(far)))
+    factor = reach / far.kthvalue(rank, 0).values.clamp_min(1e-6)
+    layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))
+    layer.bias.copy_((layer.bias - centre) * factor + middle)
+
+
+def export(model, args, path, **options):
+    """The exporter that torch uses by default, with the weights inside the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    torch.onnx.export(model, args, str(path), verbose=False, external_data=False, **options)
+
+
+def export_by_trace(model, args, path, opset_version=17, **options):
+    """The older exporter that most ONNX files in the field were made with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    torch.onnx.export(model, args, str(path), dynamo=False, opset_version=opset_version, **options)
+
+
+def add_metadata(path, entries):
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, entries)
+    onnx.save(model, path)
+
+
+def to_float16(path, keep_io=False):
+    """Rewrites a graph with float16 weights and arithmetic."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=keep_io), path)
+
+
+def write(folder, inference, pictures, note):
+    """Records the golden directory, and `import.json`: what the import must be told, and expect."""
+    folder = pathlib.Path(folder)
+    record(pictures, inference.preprocess, inference.predict, folder / "golden", inference.about)
+    (folder / "import.json").write_text(json.dumps(note, indent=1) + "\n")
+
+
+def fresh(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
