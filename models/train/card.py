@@ -37,8 +37,8 @@ def text(task, settings: dict, thresholds: dict, figures: dict, section: str, fa
 ## What it is
 
 {task.words} ({facts["n_parameters"]}, started from {facts["start"]}), input {size["width_px"]} x {size["height_px"]} px with
-{size["channels"]} channel(s). {figures["ms_one_thread"]:.1f} ms a picture on one thread, {figures["ms_two_threads"]:.1f} ms on two, ONNX Runtime's CPU provider,
-on the machine that trained it.
+{size["channels"]} channel(s). {figures["ms_one_thread"]:.1f} ms a picture on one thread, {figures["ms_two_threads"]:.1f} ms on two, with
+ONNX Runtime's CPU provider on the machine that trained it.
 
 Trained on {facts["trained_on"]}.
 Loss: {task.losses}; AdamW, one cycle, batches of {training["batch"]}; {_augmented(settings)}.

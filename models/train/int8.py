@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from onnx import load
 from onnxruntime.quantization import (
     CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quant_pre_process, quantize_static,
 )
@@ -29,13 +30,29 @@ class Calibration(CalibrationDataReader):
         return next(self.inputs, None)
 
 
+def _behind_the_last_convolutions(onnx: Path) -> list[str]:
+    """Names of the nodes with no convolution after them: 8 bits would be too few for pixels and scores."""
+    graph = load(str(onnx)).graph
+    readers: dict[str, list] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    has_convolution: dict[str, bool] = {}
+    # Nodes lie in the order in which they run, so all readers are known when a node's turn comes.
+    for node in reversed(graph.node):
+        after = [reader for name in node.output for reader in readers.get(name, [])]
+        has_convolution[node.name] = any(reader.op_type == "Conv" or has_convolution[reader.name] for reader in after)
+    return [name for name, has in has_convolution.items() if not has]
+
+
 def _quantised(task, settings: dict, onnx: Path, run: Path) -> Path:
     prepared, path = run / "prepared.onnx", run / "int8.onnx"
     quant_pre_process(str(onnx), str(prepared), skip_symbolic_shape=True)
     quantize_static(
         str(prepared), str(path), Calibration(task.train.images, settings), quant_format=QuantFormat.QDQ,
         per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax, op_types_to_quantize=["Conv", "Add", "Clip", "Gemm", "Concat", "Resize"],
+        calibrate_method=CalibrationMethod.MinMax, op_types_to_quantize=["Conv", "Add", "Clip", "Concat", "Resize"],
+        nodes_to_exclude=_behind_the_last_convolutions(prepared),
     )
     return path
 

@@ -8,6 +8,7 @@ import io
 import tomllib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -53,7 +54,8 @@ def check_average_precision_equals_pycocotools() -> None:
             annotations.append({"id": len(annotations) + 1, "image_id": picture, "category_id": int(label) + 1, "iscrowd": 0,
                                 "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)})
         for (x1, y1, x2, y2), score, label in zip(one.boxes, one.scores, one.classes):
-            said.append({"image_id": picture, "category_id": int(label) + 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score})
+            said.append({"image_id": picture, "category_id": int(label) + 1, "score": score,
+                         "bbox": [x1, y1, x2 - x1, y2 - y1]})
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {"info": {}, "images": [{"id": n + 1} for n in range(len(truths))], "annotations": annotations,
@@ -158,12 +160,13 @@ def check_masks_and_boxes_follow_the_picture() -> None:
 
 def check_near_duplicates_are_found_and_strangers_are_not() -> None:
     rng = np.random.default_rng(7)
-    import cv2
 
-    others = [cv2.resize(rng.integers(0, 255, (12, 12, 3), np.uint8), (128, 128), interpolation=cv2.INTER_CUBIC) for _ in range(20)]
+    def blotches() -> np.ndarray:
+        return cv2.resize(rng.integers(0, 255, (12, 12, 3), np.uint8), (128, 128), interpolation=cv2.INTER_CUBIC)
+
+    others = [blotches() for _ in range(20)]
     noisy = np.clip(others[4].astype(int) + rng.integers(-8, 9, others[4].shape), 0, 255).astype(np.uint8)
-    stranger = cv2.resize(rng.integers(0, 255, (12, 12, 3), np.uint8), (128, 128), interpolation=cv2.INTER_CUBIC)
-    assert duplicates.alike([noisy, stranger, others[9][:, ::-1].copy()], others) == [(0, 4), (2, 9)]
+    assert duplicates.alike([noisy, blotches(), others[9][:, ::-1].copy()], others) == [(0, 4), (2, 9)]
 
 
 def check_map_loss_is_small_only_where_the_answer_is_right() -> None:

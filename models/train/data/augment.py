@@ -64,7 +64,8 @@ def jitter(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -
     """Brightness, contrast, noise and blur, a little of each: lamps age and lenses get dusty."""
     middle = image.mean()
     contrast, brightness = 0.15 * strength, 0.1 * strength
-    image = (image - middle) * rng.uniform(1 - contrast, 1 + contrast) + middle * rng.uniform(1 - brightness, 1 + brightness)
+    gain, lamp = rng.uniform(1 - contrast, 1 + contrast), rng.uniform(1 - brightness, 1 + brightness)
+    image = (image - middle) * gain + middle * lamp
     if rng.random() < 0.2:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6)).reshape(image.shape)
     if rng.random() < 0.5:

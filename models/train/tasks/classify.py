@@ -98,27 +98,28 @@ class Classify(Real):
         }
         chances = metrics.softmax(answers)
         said = [
-            {"file": name, "true": self.labels[true], "said": self.labels[int(row.argmax())], "score": round(float(row.max()), 5),
-             "logits": [round(float(value), 5) for value in logits]}
+            {"file": name, "true": self.labels[true], "said": self.shipped_labels[int(row.argmax())],
+             "score": round(float(row.max()), 5), "logits": [round(float(value), 5) for value in logits]}
             for name, true, row, logits in zip(self.test.names, truth, chances, answers)
         ]
-        (run / "test-predictions.json").write_text(json.dumps({"labels": self.labels, "pictures": said}, indent=1))
+        (run / "test-predictions.json").write_text(json.dumps({"labels": self.shipped_labels, "pictures": said}, indent=1))
         return {name: float(value) for name, value in figures.items()}, self._section(answers, truth, figures)
 
     def _section(self, answers: np.ndarray, truth: np.ndarray, figures: dict) -> str:
-        table = metrics.confusion(answers, truth, len(self.labels))
+        table = metrics.confusion(answers, truth, len(self.shipped_labels))
         n_wrong = int(table.sum() - np.trace(table))
         rows = ["| class | test pictures | found | wrongly called this |", "| --- | ---: | ---: | ---: |"]
         for index, name in enumerate(self.labels):
             said = int(table[:, index].sum() - table[index, index])
             rows.append(f"| {name} | {table[index].sum()} | {table[index, index]} | {said} |")
         mistakes = [
-            f"- `{name}` is {self.labels[true]}, called {self.labels[int(row.argmax())]}"
+            f"- `{name}` is {self.labels[true]}, called {self.shipped_labels[int(row.argmax())]}"
             for name, true, row in zip(self.test.names, truth, answers) if row.argmax() != true
         ]
         return "\n".join([
             f"Accuracy {100 * figures['accuracy']:.2f} % ({len(truth) - n_wrong} of {len(truth)}; 95 % interval "
             f"{100 * figures['accuracy_low_95']:.1f} to {100 * figures['accuracy_high_95']:.1f} %); "
-            f"{100 * figures['accuracy_without_near_duplicates']:.2f} % on the test pictures without a near-duplicate in train.",
+            f"{100 * figures['accuracy_without_near_duplicates']:.2f} % on the test pictures without a near-duplicate in "
+            "train.",
             "", *rows, "", *(["Mistakes:", "", *mistakes] if mistakes else ["No mistakes."]),
         ])

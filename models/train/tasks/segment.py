@@ -111,10 +111,12 @@ class Segment(Real):
             "class_accuracy_of_pictures": self._class_accuracy(answers, limits),
         }
         classes = np.array([int(mask.max()) for mask in self.test.truth])
-        rows = ["| class | test pictures | F1 of its pictures' pixels | worst picture | empty answers |", "| --- | ---: | ---: | ---: | ---: |"]
+        rows = ["| class | test pictures | F1 of their pixels | worst picture | nothing found |",
+                "| --- | ---: | ---: | ---: | ---: |"]
         for value, name in enumerate(self.labels, start=1):
             of = counts[classes == value]
-            rows.append(f"| {name} | {len(of)} | {metrics.f1(of.sum(0)):.3f} | {metrics.f1(of).min():.2f} | {(of[:, 1] == 0).sum()} |")
+            n_empty = int((of[:, 1] == 0).sum())
+            rows.append(f"| {name} | {len(of)} | {metrics.f1(of.sum(0)):.3f} | {metrics.f1(of).min():.2f} | {n_empty} |")
         section = [
             f"F1 of defect pixels, any class, over all test pixels at the files' own size: {figures['foreground_f1']:.3f} "
             f"(IoU {figures['foreground_iou']:.3f}); of the regions that the gate reports "
