@@ -5,6 +5,13 @@
     reason = "a test may panic"
 )]
 
+#[path = "model_packages/backbone.rs"]
+mod backbone;
+#[path = "model_packages/layouts.rs"]
+mod layouts;
+#[path = "model_packages/writing.rs"]
+mod writing;
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::fs;
@@ -80,15 +87,16 @@ fn seen(name: &str, squares: &[([usize; 4], f32)]) -> String {
 
 fn line(detection: &Detection) -> String {
     let (class, region) = (&detection.class, detection.region_px);
+    let thousandths = |value: f64| (value * 1e3).round() / 1e3;
     format!(
         "{}/{} {:.3} {} x {} at ({}, {}), {} points, mask {}",
         class.name,
         class.code,
         detection.score.get(),
-        region.width,
-        region.height,
-        region.x,
-        region.y,
+        thousandths(region.width),
+        thousandths(region.height),
+        thousandths(region.x),
+        thousandths(region.y),
         detection.outline_px.len(),
         detection.has_mask
     )
@@ -300,19 +308,23 @@ fn every_package_of_the_repository_loads() {
     }
 }
 
-/// A copy of the `segment` package whose manifest has `from` replaced by `to`.
+/// What is said of a copy of the `segment` package whose manifest has `from` replaced by `to`.
 fn changed(changes: &[(&str, &str)]) -> String {
+    changed_in("segment", changes)
+}
+
+fn changed_in(package: &str, changes: &[(&str, &str)]) -> String {
     let copy = tempfile::tempdir().unwrap();
-    let source = folder("segment");
+    let source = folder(package);
     fs::create_dir(copy.path().join("golden")).unwrap();
-    for file in [
-        "model.onnx",
-        "golden/01.png",
-        "golden/01.safetensors",
-        "golden/02.png",
-        "golden/02.safetensors",
-    ] {
-        fs::copy(source.join(file), copy.path().join(file)).unwrap();
+    for below in ["", "golden"] {
+        for entry in fs::read_dir(source.join(below)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let name = path.file_name().unwrap();
+                fs::copy(&path, copy.path().join(below).join(name)).unwrap();
+            }
+        }
     }
     fs::write(copy.path().join("elsewhere"), "x").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", copy.path().join("link")).unwrap();
@@ -322,10 +334,17 @@ fn changed(changes: &[(&str, &str)]) -> String {
         text = text.replacen(from, to, 1);
     }
     fs::write(copy.path().join("manifest.toml"), text).unwrap();
-    match ModelPackage::open(copy.path()) {
-        Ok(_) => "accepted".to_owned(),
-        Err(error) => told(&error).replace(&copy.path().display().to_string(), "[DIR]"),
-    }
+    let error = match ModelPackage::open(copy.path()) {
+        Err(error) => told(&error),
+        Ok(package) => {
+            let runtime = Runtime::load(None).unwrap();
+            match OnnxDetector::load(package, &runtime, &SessionOptions::default()) {
+                Ok(_) => "accepted".to_owned(),
+                Err(error) => told(&error),
+            }
+        }
+    };
+    error.replace(&copy.path().display().to_string(), "[DIR]")
 }
 
 #[test]
@@ -337,7 +356,7 @@ fn manifests_that_are_wrong_say_where_and_what_to_write() {
       |
     3 | vresion = "1.0.0"
       | ^^^^^^^
-    unknown field `vresion`, expected one of `schema`, `name`, `version`, `task`, `description`, `onnx`, `onnx_sha256`, `trained_on`, `input`, `output`, `thresholds`, `good_label`, `labels`, `golden`, `metrics`
+    unknown field `vresion`, expected one of `schema`, `name`, `version`, `task`, `description`, `onnx`, `onnx_sha256`, `fixed`, `fixed_sha256`, `trained_on`, `input`, `output`, `thresholds`, `good_label`, `labels`, `golden`, `metrics`
     "#);
     assert_snapshot!(changed(&[("task = \"segment\"", "task = \"segmentation\"")]), @r#"
     cannot understand `[DIR]/manifest.toml`: TOML parse error at line 4, column 8

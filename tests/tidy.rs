@@ -24,11 +24,12 @@ const ROOMS: [&str; 15] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 14] = [
+const CRATES: [(&str, &str); 15] = [
     ("anstream", "app"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
+    ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),
     ("nokhwa", "source"),

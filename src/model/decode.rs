@@ -1,60 +1,128 @@
 //! From a graph's numbers to detections in pixels of the frame as the camera gave it.
 
-use ndarray::{ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix4};
+mod boxes;
+mod maps;
+mod masks;
+mod overlap;
+mod scores;
+
+use ndarray::{ArrayViewD, Axis};
 
 use crate::domain::{Detection, PointPx, RectPx, Score};
-use crate::vision::{Region, regions};
 
-use super::boxes::{self, BoxRules, Candidate, too_many};
-use super::error::{ModelError, with_causes};
-use super::layout::Layout;
+use super::graph::shape_text;
+use super::layout::{Activation, Axes, Layout};
 use super::manifest::Manifest;
+use super::output::{RawOutput, Role, all};
+
+pub(super) use maps::score_map;
+pub(super) use overlap::iou;
+pub(super) use scores::{image_score, label_scores};
 
 /// Most detections of one picture; more is an error of the model or the picture.
 pub const DETECTIONS_MAX: usize = 1000;
 /// How far a probability may be outside 0 to 1 by rounding.
 const ROUNDING: f32 = 1e-3;
 
-/// A graph's output: every number is finite.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RawOutput(ArrayD<f32>);
+/// Which detections are wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Wanted {
+    /// Those that the thresholds of the manifest let through.
+    ByThresholds,
+    /// Boxes, classes and regions of classes from this score on, the best [`DETECTIONS_MAX`] of them:
+    /// for curves over all thresholds.
+    From(f32),
+}
 
-impl RawOutput {
-    /// Takes the numbers that `model` (name and version) gave, as they are.
-    ///
-    /// # Errors
-    /// [`ModelError::Output`] if any is NaN or infinite; the part is `Indeterminate(Model)`.
-    pub fn new(model: &str, values: ArrayD<f32>) -> Result<Self, ModelError> {
-        let finite = match values.as_slice() {
-            Some(values) => all(values, f32::is_finite),
-            None => values.iter().all(|value| value.is_finite()),
-        };
-        if finite {
-            return Ok(Self(values));
+impl Wanted {
+    fn or(self, threshold: f32) -> f32 {
+        match self {
+            Self::ByThresholds => threshold,
+            Self::From(score_min) => score_min,
         }
-        let n_bad = values.iter().filter(|value| !value.is_finite()).count();
-        Err(ModelError::Output {
-            model: model.to_owned(),
-            problem: format!("{n_bad} of {} numbers are NaN or infinite", values.len()),
-        })
-    }
-
-    /// The numbers in the manifest's layout.
-    pub fn values(&self) -> ArrayViewD<'_, f32> {
-        self.0.view()
     }
 }
 
-/// Whether `good` holds everywhere; in blocks without an early end, so that the compiler can use
-/// the processor's wide registers.
-fn all(values: &[f32], good: impl Fn(f32) -> bool) -> bool {
-    values
-        .chunks(4096)
-        .all(|block| block.iter().fold(true, |all, value| all & good(*value)))
+/// The detections in `raw`; the message says why they cannot be trusted.
+pub(super) fn decode(
+    manifest: &Manifest,
+    raw: &RawOutput,
+    original_from_input: &dyn Fn(PointPx) -> PointPx,
+    wanted: Wanted,
+) -> Result<Vec<Detection>, String> {
+    check_shapes(manifest, raw)?;
+    let mut found = match manifest.layout {
+        Layout::ClassMaps { .. } => maps::class_maps(manifest, raw, wanted)?,
+        Layout::AnomalyMap { .. } => maps::anomaly_map(manifest, raw)?,
+        Layout::AnomalyScore { .. } => scores::anomaly(manifest, raw)?,
+        Layout::ClassScores { .. } => scores::classes(manifest, raw, wanted)?,
+        Layout::Boxes { .. } => boxes::detect(manifest, raw, wanted)?,
+    };
+    if found.len() > DETECTIONS_MAX {
+        if wanted == Wanted::ByThresholds {
+            return Err(too_many());
+        }
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(DETECTIONS_MAX);
+    }
+    found
+        .into_iter()
+        .map(|found| found.into_detection(manifest, original_from_input))
+        .collect()
+}
+
+/// The message for a model that finds something everywhere.
+fn too_many() -> String {
+    format!("there are more than {DETECTIONS_MAX} detections in one picture")
+}
+
+/// Whether each output has the layout's shape.
+pub(super) fn check_shapes(manifest: &Manifest, raw: &RawOutput) -> Result<(), String> {
+    let is_map = manifest.layout.is_map();
+    for (role, values) in raw.tensors() {
+        let shape = values.shape();
+        let shapes = manifest.layout.shapes(role, manifest.labels.len());
+        let fits = |expected: &Vec<Option<usize>>| {
+            let mut sides = shape.iter().zip(expected);
+            shape.len() == expected.len()
+                && sides.all(|(found, expected)| match expected {
+                    Some(expected) => found == expected,
+                    None => !is_map || *found > 0,
+                })
+        };
+        if !shapes.iter().any(fits) {
+            return Err(format!(
+                "its shape is {shape:?} where the layout has {}",
+                shapes
+                    .first()
+                    .map_or_else(String::new, |shape| shape_text(shape))
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn output(raw: &RawOutput, role: Role) -> Result<ArrayViewD<'_, f32>, String> {
+    raw.tensor(role)
+        .ok_or_else(|| format!("the run gave no {role}"))
+}
+
+/// The axes with a meaning, in the layout's order; the others have one element and go.
+fn pick<const N: usize>(mut view: ArrayViewD<'_, f32>, axes: Axes<N>) -> ArrayViewD<'_, f32> {
+    if view.ndim() < axes.rank {
+        view = view.insert_axis(Axis(0));
+    }
+    let others = (0..axes.rank).filter(|axis| !axes.at.contains(axis));
+    let order: Vec<_> = others.chain(axes.at).collect();
+    let mut view = view.permuted_axes(order);
+    while view.ndim() > N {
+        view = view.index_axis_move(Axis(0), 0);
+    }
+    view
 }
 
 /// A probability, moved into 0 to 1 if rounding put it just outside.
-pub(super) fn checked_score(value: f32) -> Result<f32, String> {
+fn checked_score(value: f32) -> Result<f32, String> {
     if (-ROUNDING..=1.0 + ROUNDING).contains(&value) {
         Ok(value.clamp(0.0, 1.0))
     } else {
@@ -78,64 +146,31 @@ fn check_probabilities(values: &ArrayViewD<'_, f32>) -> Result<(), String> {
     ))
 }
 
-/// Whether `shape` is the layout's.
-pub(super) fn check_shape(manifest: &Manifest, shape: &[usize]) -> Result<(), String> {
-    let expected = manifest.layout.shape(manifest.labels.len());
-    let is_map = matches!(
-        manifest.layout,
-        Layout::ClassMaps { .. } | Layout::AnomalyMap { .. }
-    );
-    let fits = shape.len() == expected.len()
-        && shape
-            .iter()
-            .zip(&expected)
-            .all(|(found, expected)| match expected {
-                Some(expected) => found == expected,
-                None => !is_map || *found > 0,
-            });
-    if fits {
-        return Ok(());
-    }
-    Err(format!(
-        "its shape is {shape:?} where the layout has {}",
-        shape_text(&expected)
-    ))
+fn sigmoid(value: f32) -> f32 {
+    1.0 / (1.0 + (-value).exp())
 }
 
-/// A shape for a message, free sides as `n`.
-pub(super) fn shape_text(shape: &[Option<usize>]) -> String {
-    let sides: Vec<_> = shape
-        .iter()
-        .map(|side| side.map_or_else(|| "n".to_owned(), |side| side.to_string()))
-        .collect();
-    format!("[{}]", sides.join(", "))
-}
-
-/// The detections in `raw`; the message says why they cannot be trusted.
-pub(super) fn decode(
-    manifest: &Manifest,
-    raw: &RawOutput,
-    original_from_input: &dyn Fn(PointPx) -> PointPx,
-) -> Result<Vec<Detection>, String> {
-    check_shape(manifest, raw.0.shape())?;
-    let view = raw.0.view();
-    let found = match manifest.layout {
-        Layout::ClassMaps { .. } => class_maps(manifest, view)?,
-        Layout::AnomalyMap { .. } => anomaly_map(manifest, view)?,
-        Layout::ClassScores {
-            confidence_threshold,
-            good,
-            logits,
-        } => class_scores(manifest, &view, (confidence_threshold, good, logits))?,
-        Layout::BoxesScoresClasses { .. } | Layout::Yolo { .. } => detect(manifest, view)?,
-    };
-    if found.len() > DETECTIONS_MAX {
-        return Err(too_many());
+/// Makes probabilities of the numbers of one place.
+fn activate(values: &mut [f32], activation: Activation) {
+    match activation {
+        Activation::None => {}
+        Activation::Sigmoid => {
+            for value in values {
+                *value = sigmoid(*value);
+            }
+        }
+        Activation::Softmax => {
+            let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let mut sum = 0.0;
+            for value in &mut *values {
+                *value = (*value - largest).exp();
+                sum += *value;
+            }
+            for value in values {
+                *value /= sum;
+            }
+        }
     }
-    found
-        .into_iter()
-        .map(|found| found.into_detection(manifest, original_from_input))
-        .collect()
 }
 
 /// A detection on the input, before it goes back to the frame.
@@ -147,19 +182,31 @@ struct Found {
 }
 
 impl Found {
-    fn boxed(candidate: Candidate) -> Self {
+    /// An upright box, edges at 0 and width.
+    fn boxed(class: usize, score: f32, region: RectPx) -> Self {
         // A box counts from the picture's edge, a point from the centre of the first pixel.
         let region = RectPx {
-            x: candidate.region.x - 0.5,
-            y: candidate.region.y - 0.5,
-            ..candidate.region
+            x: region.x - 0.5,
+            y: region.y - 0.5,
+            ..region
         };
         Self {
-            class: candidate.class,
-            score: candidate.score,
+            class,
+            score,
             outline: region.corners().to_vec(),
             has_mask: false,
         }
+    }
+
+    /// The whole input.
+    fn whole(manifest: &Manifest, class: usize, score: f32) -> Self {
+        let region = RectPx {
+            x: 0.0,
+            y: 0.0,
+            width: f64::from(manifest.input.width_px),
+            height: f64::from(manifest.input.height_px),
+        };
+        Self::boxed(class, score, region)
     }
 
     fn into_detection(
@@ -187,198 +234,4 @@ impl Found {
             has_mask: self.has_mask,
         })
     }
-}
-
-/// How the cells of a map lie on the input.
-struct Cells {
-    width_px: f64,
-    height_px: f64,
-}
-
-impl Cells {
-    fn of(manifest: &Manifest, map: &ArrayView2<'_, f32>) -> Self {
-        let (rows, columns) = map.dim();
-        Self {
-            width_px: f64::from(manifest.input.width_px) / columns as f64,
-            height_px: f64::from(manifest.input.height_px) / rows as f64,
-        }
-    }
-
-    /// An outline along the cells' edges; both grids have (0, 0) in the centre of their first square.
-    fn on_input(&self, outline: &[PointPx]) -> Vec<PointPx> {
-        let point = |point: &PointPx| PointPx {
-            x: (point.x + 0.5) * self.width_px - 0.5,
-            y: (point.y + 0.5) * self.height_px - 0.5,
-        };
-        outline.iter().map(point).collect()
-    }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a view is a borrow, and `regions` takes it so"
-)]
-fn find_regions(
-    map: ArrayView2<'_, f32>,
-    threshold: f32,
-    area_min_cells: u32,
-) -> Result<Vec<Region>, String> {
-    regions(map, threshold, area_min_cells)
-        .map_err(|error| format!("its regions cannot be found: {}", with_causes(&error)))
-}
-
-fn maps(view: ArrayViewD<'_, f32>) -> Result<ndarray::ArrayView4<'_, f32>, String> {
-    check_probabilities(&view)?;
-    view.into_dimensionality::<Ix4>()
-        .map_err(|error| error.to_string())
-}
-
-fn class_maps(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Found>, String> {
-    let Layout::ClassMaps {
-        confidence_threshold,
-        pixel_threshold,
-        area_min_cells,
-    } = manifest.layout
-    else {
-        return Err("this is no class map".to_owned());
-    };
-    let maps = maps(view)?;
-    let classes: ArrayView3<'_, f32> = maps.index_axis_move(Axis(0), 0);
-    let mut found = Vec::new();
-    // Channel 0 is good.
-    for (class, map) in classes.axis_iter(Axis(0)).skip(1).enumerate() {
-        let cells = Cells::of(manifest, &map);
-        for region in find_regions(map, pixel_threshold, area_min_cells)? {
-            if region.mean >= confidence_threshold {
-                found.push(Found {
-                    class,
-                    score: region.mean,
-                    outline: cells.on_input(&region.outline),
-                    has_mask: true,
-                });
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn anomaly_map(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Found>, String> {
-    let Layout::AnomalyMap {
-        image_threshold,
-        pixel_threshold,
-        area_min_cells,
-    } = manifest.layout
-    else {
-        return Err("this is no anomaly map".to_owned());
-    };
-    let maps = maps(view)?;
-    let map = maps.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
-    let cells = Cells::of(manifest, &map);
-    let mut found = Vec::new();
-    for region in find_regions(map, pixel_threshold, area_min_cells)? {
-        found.push(Found {
-            class: 0,
-            score: region.max,
-            outline: cells.on_input(&region.outline),
-            has_mask: true,
-        });
-    }
-    let peak = map
-        .indexed_iter()
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))
-        .map(|((row, column), value)| (row, column, *value));
-    // A place too small for a region, or under `pixel_threshold`, is still a defect if the picture is.
-    if let Some((row, column, value)) = peak
-        && value >= image_threshold
-        && !found.iter().any(|found| found.score >= image_threshold)
-    {
-        let cell = RectPx {
-            x: column as f64 - 0.5,
-            y: row as f64 - 0.5,
-            width: 1.0,
-            height: 1.0,
-        };
-        found.push(Found {
-            class: 0,
-            score: value,
-            outline: cells.on_input(&cell.corners()),
-            has_mask: true,
-        });
-    }
-    Ok(found)
-}
-
-fn class_scores(
-    manifest: &Manifest,
-    view: &ArrayViewD<'_, f32>,
-    (confidence_threshold, good, logits): (f32, usize, bool),
-) -> Result<Vec<Found>, String> {
-    let scores: Vec<f32> = if logits {
-        softmax(view.iter().copied())
-    } else {
-        check_probabilities(view)?;
-        view.iter().copied().collect()
-    };
-    let whole = RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: f64::from(manifest.input.width_px),
-        height: f64::from(manifest.input.height_px),
-    };
-    let found = |(class, score): (usize, f32)| {
-        Found::boxed(Candidate {
-            class,
-            score,
-            region: whole,
-        })
-    };
-    let others = scores
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(class, _)| *class != good);
-    let sure: Vec<_> = others
-        .clone()
-        .filter(|(_, score)| *score >= confidence_threshold)
-        .map(found)
-        .collect();
-    let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b));
-    match (best, scores.get(good)) {
-        // Nothing is sure, yet "good" is not the answer either: that is no pass in silence.
-        (Some(best), Some(good)) if sure.is_empty() && best.1 >= *good => Ok(vec![found(best)]),
-        _ => Ok(sure),
-    }
-}
-
-fn softmax(logits: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
-    let largest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.map(|logit| (logit - largest).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
-
-fn detect(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Found>, String> {
-    let rows = view
-        .index_axis_move(Axis(0), 0)
-        .into_dimensionality::<Ix2>()
-        .map_err(|error| error.to_string())?;
-    let rules = |confidence_threshold| BoxRules {
-        confidence_threshold,
-        n_labels: manifest.labels.len(),
-        width_px: f64::from(manifest.input.width_px),
-        height_px: f64::from(manifest.input.height_px),
-    };
-    let found = match manifest.layout {
-        Layout::BoxesScoresClasses {
-            confidence_threshold,
-        } => boxes::boxes_scores_classes(&rows, &rules(confidence_threshold))?,
-        Layout::Yolo {
-            confidence_threshold,
-            iou_threshold,
-        } => boxes::yolo(&rows, &rules(confidence_threshold), iou_threshold)?,
-        Layout::ClassMaps { .. } | Layout::ClassScores { .. } | Layout::AnomalyMap { .. } => {
-            return Err("this is no list of boxes".to_owned());
-        }
-    };
-    Ok(found.into_iter().map(Found::boxed).collect())
 }

@@ -1,18 +1,26 @@
-//! What a graph's output means: tasks, output layouts and the thresholds that belong to each.
+//! What a graph's outputs mean: tasks, the forms of outputs, and the thresholds that belong to each.
+//!
+//! A layout is a name for a form that many exporters write; `axes` describes any other by hand. Both
+//! end in the same few types here, so that decoding knows five kinds of answers and no exporter.
+
+mod axes;
+mod file;
+mod form;
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::Class;
+use super::graph::Sides;
+use super::output::Role;
 
-use super::manifest::Mistakes;
-
-/// The label that means "no defect" where the manifest names no other.
-const GOOD_LABEL: &str = "good";
+pub(super) use file::check_layout;
+pub use file::{Coordinates, LayoutFile, OutputFile, ThresholdsFile};
+#[cfg(test)]
+pub(super) use form::box_form;
 
 /// What kind of answer a model gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     /// One class for the whole input.
@@ -21,7 +29,7 @@ pub enum Task {
     Detect,
     /// A map for each class.
     Segment,
-    /// One map: how unlike the good parts each place is.
+    /// How unlike the good parts each place is.
     Anomaly,
 }
 
@@ -36,75 +44,50 @@ impl fmt::Display for Task {
     }
 }
 
-/// The layout as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// What makes probabilities of the graph's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum LayoutFile {
-    ClassMaps,
-    ClassScores,
-    Logits,
-    BoxesScoresClasses,
-    Yolo,
-    AnomalyMap,
+pub enum Activation {
+    /// They are probabilities already.
+    None,
+    /// Each for itself.
+    Sigmoid,
+    /// All classes of a place together, so that they add up to 1.
+    Softmax,
 }
 
-impl LayoutFile {
-    fn word(self) -> &'static str {
-        match self {
-            Self::ClassMaps => "class_maps",
-            Self::ClassScores => "class_scores",
-            Self::Logits => "logits",
-            Self::BoxesScoresClasses => "boxes_scores_classes",
-            Self::Yolo => "yolo",
-            Self::AnomalyMap => "anomaly_map",
-        }
-    }
+/// For numbers that are no probabilities: the one that counts as 0 and the one that counts as 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[f32; 2]", into = "[f32; 2]")]
+pub struct Range {
+    /// This and all below is 0.
+    pub low: f32,
+    /// This and all above is 1.
+    pub high: f32,
+}
 
-    fn task(self) -> Task {
-        match self {
-            Self::ClassMaps => Task::Segment,
-            Self::ClassScores | Self::Logits => Task::Classify,
-            Self::BoxesScoresClasses | Self::Yolo => Task::Detect,
-            Self::AnomalyMap => Task::Anomaly,
-        }
-    }
-
-    /// The largest tolerance of a golden vector: of probabilities, or of pixels and logits.
-    pub(super) fn tolerance_max(self) -> f32 {
-        match self {
-            Self::ClassMaps | Self::ClassScores | Self::AnomalyMap => 0.05,
-            Self::Logits | Self::BoxesScoresClasses | Self::Yolo => 1.0,
-        }
-    }
-
-    /// The thresholds that the layout needs; any other is a mistake.
-    fn thresholds(self) -> &'static [&'static str] {
-        match self {
-            Self::ClassMaps => &["confidence_threshold", "pixel_threshold", "area_min_px"],
-            Self::ClassScores | Self::Logits | Self::BoxesScoresClasses => {
-                &["confidence_threshold"]
-            }
-            Self::Yolo => &["confidence_threshold", "iou_threshold"],
-            Self::AnomalyMap => &["image_threshold", "pixel_threshold", "area_min_px"],
-        }
+impl From<[f32; 2]> for Range {
+    fn from([low, high]: [f32; 2]) -> Self {
+        Self { low, high }
     }
 }
 
-/// The thresholds as written; the layout says which of them must be there.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ThresholdsFile {
-    confidence_threshold: Option<f32>,
-    pixel_threshold: Option<f32>,
-    image_threshold: Option<f32>,
-    iou_threshold: Option<f32>,
-    area_min_px: Option<u32>,
+impl From<Range> for [f32; 2] {
+    fn from(range: Range) -> Self {
+        [range.low, range.high]
+    }
 }
 
-/// How the output is read, with its thresholds.
+impl Range {
+    pub(super) fn share(self, value: f32) -> f32 {
+        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+}
+
+/// How the outputs are read, with the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Layout {
-    /// `[1, 1 + labels, rows, columns]`: probabilities that add up to 1 in each cell; channel 0 is good.
+    /// A map for each class.
     ClassMaps {
         /// A region whose mean is below is no detection.
         confidence_threshold: f32,
@@ -112,156 +95,212 @@ pub enum Layout {
         pixel_threshold: f32,
         /// Regions with fewer output cells are noise.
         area_min_cells: u32,
+        /// What the numbers mean.
+        form: MapForm,
     },
-    /// `[1, labels]`: one score for each label; `good` is the index of the label that means no defect.
+    /// One score for each label; `good` is the index of the label that means no defect.
     ClassScores {
         /// Any other class from here on is a detection of the whole input.
         confidence_threshold: f32,
         /// Index of the label that means no defect.
         good: usize,
-        /// Whether the numbers still need a softmax.
-        logits: bool,
+        /// What the numbers mean.
+        form: ScoreForm,
     },
-    /// `[1, n, 6]`: x1, y1, x2, y2 (input pixels, edges), score, class; the graph has suppressed doubles.
-    BoxesScoresClasses {
+    /// Boxes with a score and a class each.
+    Boxes {
         /// A box below is no detection.
         confidence_threshold: f32,
+        /// Of two boxes of one class that overlap more, the weaker goes; `None` where the graph does it.
+        iou_threshold: Option<f32>,
+        /// What the numbers mean.
+        form: BoxForm,
     },
-    /// `[1, 4 + labels, n]`: centre x, centre y, width, height (input pixels), then a score for each label.
-    Yolo {
-        /// A box below is no detection.
-        confidence_threshold: f32,
-        /// Of two boxes of one class that overlap more, the weaker goes.
-        iou_threshold: f32,
-    },
-    /// `[1, 1, rows, columns]`: 0 to 1, how unlike the good parts each cell is.
+    /// How unlike the good parts each cell is.
     AnomalyMap {
-        /// From here on a cell makes the picture a defect, however small the place is.
+        /// From here on the picture is a defect, however small the place is.
         image_threshold: f32,
         /// A cell belongs to a region from here.
         pixel_threshold: f32,
         /// Regions with fewer output cells are noise.
         area_min_cells: u32,
+        /// What the numbers mean.
+        form: AnomalyForm,
+    },
+    /// How unlike the good parts the whole input is.
+    AnomalyScore {
+        /// From here on the picture is a defect.
+        image_threshold: f32,
+        /// Where the numbers are no probabilities.
+        range: Option<Range>,
     },
 }
 
-impl Layout {
-    /// The shape that the output must have for `n_labels` labels; `None` is free, at least 1 for maps.
-    pub(super) fn shape(self, n_labels: usize) -> Vec<Option<usize>> {
-        match self {
-            Self::ClassMaps { .. } => vec![Some(1), Some(1 + n_labels), None, None],
-            Self::ClassScores { .. } => vec![Some(1), Some(n_labels)],
-            Self::BoxesScoresClasses { .. } => vec![Some(1), None, Some(6)],
-            Self::Yolo { .. } => vec![Some(1), Some(4 + n_labels), None],
-            Self::AnomalyMap { .. } => vec![Some(1), Some(1), None, None],
-        }
-    }
+/// Where the axes with a meaning are; all others have one element. Without the first axis, which is
+/// the batch, an output is as good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axes<const N: usize> {
+    pub(super) rank: usize,
+    pub(super) at: [usize; N],
 }
 
-/// Joins layout, thresholds and labels; `None` after a mistake was noted.
-pub(super) fn check_layout(
-    task: Task,
-    layout: LayoutFile,
-    thresholds: &ThresholdsFile,
-    (labels, good_label): (&[Class], Option<&str>),
-    mistakes: &mut Mistakes,
-) -> Option<Layout> {
-    if layout.task() != task {
-        mistakes.note(format_args!(
-            "`output.layout = \"{}\"` is no layout of `task = \"{task}\"`, it is one of \"{}\"",
-            layout.word(),
-            layout.task()
-        ));
+impl<const N: usize> Axes<N> {
+    pub(super) const fn new(rank: usize, at: [usize; N]) -> Self {
+        Self { rank, at }
     }
-    check_thresholds(layout, thresholds, mistakes);
-    let good = match layout.task() {
-        Task::Classify => find_good(labels, good_label.unwrap_or(GOOD_LABEL), mistakes),
-        Task::Detect | Task::Segment | Task::Anomaly => {
-            if let Some(label) = good_label {
-                mistakes.note(format_args!(
-                    "`good_label = \"{}\"` belongs to `task = \"classify\"`; remove it",
-                    label.escape_debug()
-                ));
+
+    /// The shapes that an output with these sides may have.
+    fn shapes(self, sides: [Option<usize>; N]) -> Vec<Sides> {
+        let mut whole = vec![Some(1); self.rank];
+        for (at, side) in self.at.into_iter().zip(sides) {
+            if let Some(place) = whole.get_mut(at) {
+                *place = side;
             }
-            None
         }
-    };
-    if task == Task::Anomaly && labels.len() != 1 {
-        mistakes.note(format_args!(
-            "there are {} `[[labels]]`; an anomaly map has exactly one",
-            labels.len()
-        ));
-    }
-    build(layout, thresholds, good)
-}
-
-fn check_thresholds(layout: LayoutFile, thresholds: &ThresholdsFile, mistakes: &mut Mistakes) {
-    let shares = [
-        ("confidence_threshold", thresholds.confidence_threshold),
-        ("pixel_threshold", thresholds.pixel_threshold),
-        ("image_threshold", thresholds.image_threshold),
-        ("iou_threshold", thresholds.iou_threshold),
-    ];
-    for (key, value) in shares {
-        if let Some(value) = value {
-            mistakes.share(&format!("thresholds.{key}"), value);
+        let mut shapes = vec![whole.clone()];
+        if !self.at.contains(&0) {
+            shapes.push(whole.split_off(1));
         }
-    }
-    let there = shares
-        .map(|(key, value)| (key, value.is_some()))
-        .into_iter()
-        .chain([("area_min_px", thresholds.area_min_px.is_some())]);
-    for (key, there) in there {
-        match (layout.thresholds().contains(&key), there) {
-            (true, false) => mistakes.note(format_args!(
-                "`thresholds.{key}` is missing; the layout \"{}\" needs it",
-                layout.word()
-            )),
-            (false, true) => mistakes.note(format_args!(
-                "`thresholds.{key}` means nothing for the layout \"{}\"; remove it",
-                layout.word()
-            )),
-            (true, true) | (false, false) => {}
-        }
+        shapes
     }
 }
 
-fn find_good(labels: &[Class], good_label: &str, mistakes: &mut Mistakes) -> Option<usize> {
-    let good = labels.iter().position(|label| &*label.name == good_label);
-    if good.is_none() {
-        mistakes.note(format_args!(
-            "no label is \"{}\"; name the label that means no defect with `good_label`",
-            good_label.escape_debug()
-        ));
-    } else if labels.len() < 2 {
-        mistakes.note("the good label is the only one; a classifier has a label for defects too");
-    }
-    good
+/// A map for each class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapForm {
+    /// Classes, rows, columns.
+    pub(super) axes: Axes<3>,
+    /// Whether class 0 is "good", before the labels.
+    pub(super) has_good: bool,
+    pub(super) activation: Activation,
 }
 
-fn build(layout: LayoutFile, file: &ThresholdsFile, good: Option<usize>) -> Option<Layout> {
-    Some(match layout {
-        LayoutFile::ClassMaps => Layout::ClassMaps {
-            confidence_threshold: file.confidence_threshold?,
-            pixel_threshold: file.pixel_threshold?,
-            area_min_cells: file.area_min_px?,
-        },
-        LayoutFile::ClassScores | LayoutFile::Logits => Layout::ClassScores {
-            confidence_threshold: file.confidence_threshold?,
-            good: good?,
-            logits: layout == LayoutFile::Logits,
-        },
-        LayoutFile::BoxesScoresClasses => Layout::BoxesScoresClasses {
-            confidence_threshold: file.confidence_threshold?,
-        },
-        LayoutFile::Yolo => Layout::Yolo {
-            confidence_threshold: file.confidence_threshold?,
-            iou_threshold: file.iou_threshold?,
-        },
-        LayoutFile::AnomalyMap => Layout::AnomalyMap {
-            image_threshold: file.image_threshold?,
-            pixel_threshold: file.pixel_threshold?,
-            area_min_cells: file.area_min_px?,
-        },
-    })
+/// A score for each label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreForm {
+    pub(super) axes: Axes<1>,
+    pub(super) activation: Activation,
+}
+
+/// A map of anomalies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnomalyForm {
+    /// Rows, columns.
+    pub(super) axes: Axes<2>,
+    pub(super) range: Option<Range>,
+    pub(super) image_score: ImageScore,
+}
+
+/// What judges the whole picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ImageScore {
+    /// The greatest value of the map.
+    OfMap,
+    /// An output of its own; the range is for numbers that are no probabilities.
+    Own(Option<Range>),
+}
+
+/// Boxes: a table with a row for each, put together from the columns of one or more outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoxForm {
+    pub(super) source: BoxSource,
+    pub(super) n_columns: usize,
+    /// The columns of the four numbers of the place.
+    pub(super) place: [usize; 4],
+    pub(super) corners: Corners,
+    pub(super) coordinates: Coordinates,
+    /// Columns that every score is multiplied with.
+    pub(super) factors: [Option<usize>; 2],
+    pub(super) classes: ClassColumns,
+    pub(super) activation: Activation,
+}
+
+/// Which outputs the table comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BoxSource {
+    /// One output: detections, values.
+    Table(Axes<2>),
+    /// One output, whose last values weigh the prototypes of masks.
+    TableAndPrototypes(Axes<2>),
+    /// `[1, n, 4]` and `[1, n, classes]`.
+    BoxesAndScores,
+    /// `[1, n, 4]`, `[1, n]` and `[1, n]`.
+    BoxesScoresLabels,
+}
+
+/// What the four numbers of a place are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Corners {
+    /// Left, top, right, bottom.
+    LeftTopRightBottom,
+    /// Centre x, centre y, width, height.
+    CentreAndSize,
+    /// Left, top, width, height.
+    CornerAndSize,
+    /// Centre and size as the last layer of YOLOX gives them, for cells of 8, 16 and 32 px.
+    YoloxCells,
+}
+
+/// Where the class of a row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClassColumns {
+    /// A number from `first` on.
+    Index { column: usize, first: usize },
+    /// One column for each label; the best of them counts.
+    Best { first: usize, none: Option<usize> },
+    /// One column for each label; each of them may be found.
+    All { first: usize },
+    /// There is one label.
+    One,
+}
+
+impl Layout {
+    /// The shapes that an output may have for `n_labels` labels; `None` is free, at least 1 for maps.
+    pub(super) fn shapes(self, role: Role, n_labels: usize) -> Vec<Sides> {
+        let either = |sides: &[Option<usize>]| {
+            let whole = [&[Some(1)], sides].concat();
+            vec![whole, sides.to_vec()]
+        };
+        match (self, role) {
+            (_, Role::Score) | (Self::AnomalyScore { .. }, _) => {
+                vec![vec![Some(1)], vec![Some(1), Some(1)], vec![]]
+            }
+            (Self::ClassMaps { form, .. }, _) => {
+                let n_classes = n_labels + usize::from(form.has_good);
+                form.axes.shapes([Some(n_classes), None, None])
+            }
+            (Self::ClassScores { form, .. }, _) => form.axes.shapes([Some(n_labels)]),
+            (Self::AnomalyMap { form, .. }, _) => form.axes.shapes([None, None]),
+            (Self::Boxes { .. }, Role::Boxes) => either(&[None, Some(4)]),
+            (Self::Boxes { .. }, Role::Labels) => either(&[None]),
+            (Self::Boxes { .. }, Role::Prototypes) => either(&[None, None, None]),
+            (Self::Boxes { form, .. }, role) => match (form.source, role) {
+                (BoxSource::BoxesAndScores, _) => either(&[None, Some(form.n_columns - 4)]),
+                (BoxSource::BoxesScoresLabels, _) => either(&[None]),
+                (BoxSource::Table(axes), _) => axes.shapes([None, Some(form.n_columns)]),
+                (BoxSource::TableAndPrototypes(axes), _) => axes.shapes([None, None]),
+            },
+        }
+    }
+
+    /// Whether the graph itself chooses and orders what it finds, so that the same answer may come in
+    /// another order.
+    pub(super) fn is_list(self) -> bool {
+        match self {
+            Self::Boxes { form, .. } => match form.source {
+                BoxSource::BoxesAndScores | BoxSource::BoxesScoresLabels => true,
+                BoxSource::Table(_) => matches!(form.classes, ClassColumns::Index { .. }),
+                BoxSource::TableAndPrototypes(_) => false,
+            },
+            Self::ClassMaps { .. }
+            | Self::ClassScores { .. }
+            | Self::AnomalyMap { .. }
+            | Self::AnomalyScore { .. } => false,
+        }
+    }
+
+    /// Whether an output must have at least one cell.
+    pub(super) fn is_map(self) -> bool {
+        matches!(self, Self::ClassMaps { .. } | Self::AnomalyMap { .. })
+    }
 }

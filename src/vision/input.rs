@@ -4,6 +4,7 @@
 //! channels and writes the planes, and every value is exactly `(x - mean) / scale`, on any machine.
 
 use super::VisionError;
+use super::window::{Span, Window};
 use crate::domain::{PixelFormat, SizePx};
 
 /// Longest side of a model's input.
@@ -14,8 +15,18 @@ const SIDE_MAX_PX: u32 = 8192;
 pub enum Resize {
     /// Stretched to the input, each side by its own factor.
     Standard,
-    /// Scaled by one factor to fit, centred, the rest padded.
+    /// Scaled by one factor to fit, centred, the rest padded; in whole numbers.
     FitToWindowLetterbox,
+    /// The same, sides rounded to the nearest pixel: as Ultralytics does it.
+    Letterbox,
+    /// Scaled by one factor to fit, at the top left, the rest padded: as YOLOX does it.
+    LetterboxTopLeft,
+    /// The shorter side scaled to this length, then the middle cut out: what lies outside is never
+    /// seen.
+    Crop {
+        /// At least the input's shorter side.
+        shorter_px: u32,
+    },
 }
 
 /// How pixels between pixels are made.
@@ -25,6 +36,12 @@ pub enum Interpolation {
     Area,
     /// Between the four neighbours: faster, but skips pixels when making much smaller.
     Linear,
+    /// A triangle as wide as the factor, as Pillow and torchvision do it: skips nothing.
+    LinearAntialias,
+    /// The same, and the result is not rounded to whole grey values: as torchvision resizes tensors.
+    LinearAntialiasExact,
+    /// A cubic as wide as the factor, as Pillow does it.
+    CubicAntialias,
 }
 
 /// The input of a model, in the words of its package.
@@ -50,62 +67,41 @@ pub struct InputSpec {
     pub pad_value: u8,
 }
 
-/// The part of the input that shows the region; the rest is padding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) x: u32,
-    pub(super) y: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-}
-
 impl InputSpec {
     /// Number of values in the tensor.
     pub fn tensor_length(&self) -> usize {
         let n_pixels = u64::from(self.width_px) * u64::from(self.height_px);
         usize::try_from(n_pixels * u64::from(self.channels)).unwrap_or(usize::MAX)
     }
+}
 
-    /// Where a region of the given size comes to lie in the input.
-    pub(super) fn window(&self, region: SizePx) -> Window {
-        let (width, height) = match self.resize {
-            Resize::Standard => (self.width_px, self.height_px),
-            Resize::FitToWindowLetterbox => {
-                // In whole numbers, so that no rounding makes the window a pixel too small.
-                let [iw, ih, rw, rh] = [
-                    self.width_px,
-                    self.height_px,
-                    region.width_px,
-                    region.height_px,
-                ]
-                .map(u64::from);
-                let whole = |value: u64, most: u32| {
-                    u32::try_from(value).map_or(most, |value| value.clamp(1, most))
-                };
-                if iw * rh <= ih * rw {
-                    (self.width_px, whole(rh * iw / rw.max(1), self.height_px))
-                } else {
-                    (whole(rw * ih / rh.max(1), self.width_px), self.height_px)
-                }
-            }
-        };
-        Window {
-            x: (self.width_px - width) / 2,
-            y: (self.height_px - height) / 2,
-            width,
-            height,
-        }
+/// Pixels on their way into a tensor: rows of a window within larger numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, T = u8> {
+    /// From the window's first pixel on.
+    pub(super) values: &'a [T],
+    /// From one row to the next.
+    pub(super) stride: usize,
+    pub(super) format: PixelFormat,
+}
+
+/// A grey value, whole or not.
+pub(super) trait Grey: Copy {
+    fn level(self, channel: &Channel) -> f32;
+}
+
+impl Grey for u8 {
+    fn level(self, channel: &Channel) -> f32 {
+        // A byte is always within the table; the compiler knows that too.
+        let level = channel.levels.get(usize::from(self));
+        level.copied().unwrap_or(channel.pad)
     }
 }
 
-/// Pixels on their way into a tensor: rows of a window within larger bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    /// From the window's first pixel on.
-    pub(super) bytes: &'a [u8],
-    /// From one row to the next.
-    pub(super) stride_bytes: usize,
-    pub(super) format: PixelFormat,
+impl Grey for f32 {
+    fn level(self, channel: &Channel) -> f32 {
+        (self - channel.mean) / channel.scale
+    }
 }
 
 /// Writes windows into tensors.
@@ -113,35 +109,27 @@ pub(super) struct Rows<'a> {
 pub(super) struct Feed {
     width: usize,
     height: usize,
-    left: usize,
-    top: usize,
-    window_width: usize,
-    window_height: usize,
+    columns: Span,
+    rows: Span,
     is_red_first: bool,
     channels: Vec<Channel>,
 }
 
 /// One channel of the net.
 #[derive(Debug)]
-struct Channel {
+pub(super) struct Channel {
     /// The tensor's value of each grey level.
     levels: [f32; 256],
+    mean: f32,
+    scale: f32,
     pad: f32,
 }
 
 impl Channel {
-    fn level(&self, pixel: u8) -> f32 {
-        // A byte is always within the table; the compiler knows that too.
-        self.levels
-            .get(usize::from(pixel))
-            .copied()
-            .unwrap_or(self.pad)
-    }
-
     /// Pads the row's ends and returns its middle.
-    fn open<'t>(&self, row: &'t mut [f32], left: usize, width: usize) -> &'t mut [f32] {
-        let (start, rest) = row.split_at_mut(left.min(row.len()));
-        let (middle, end) = rest.split_at_mut(width.min(rest.len()));
+    fn open<'t>(&self, row: &'t mut [f32], columns: Span) -> &'t mut [f32] {
+        let (start, rest) = row.split_at_mut(columns.before.min(row.len()));
+        let (middle, end) = rest.split_at_mut(columns.seen.min(rest.len()));
         start.fill(self.pad);
         end.fill(self.pad);
         middle
@@ -170,7 +158,14 @@ impl Feed {
         if scales.contains(&0.0) {
             return wrong("a value of `scale_values` is 0".to_owned());
         }
-        let window = input.window(region);
+        if let Resize::Crop { shorter_px } = input.resize
+            && !(input.width_px.min(input.height_px)..=SIDE_MAX_PX).contains(&shorter_px)
+        {
+            return wrong(format!(
+                "`resize_shorter_px = {shorter_px}` is not from the input's shorter side to {SIDE_MAX_PX}"
+            ));
+        }
+        let [columns, rows] = Window::new(input, region).spans(input);
         let channels = means.iter().zip(&scales).map(|(mean, scale)| {
             let level = |pixel: u8| (f32::from(pixel) - mean) / scale;
             let mut levels = [0.0; 256];
@@ -179,6 +174,8 @@ impl Feed {
             }
             Channel {
                 levels,
+                mean: *mean,
+                scale: *scale,
                 pad: level(input.pad_value),
             }
         });
@@ -186,10 +183,8 @@ impl Feed {
         Ok(Self {
             width: cells(input.width_px),
             height: cells(input.height_px),
-            left: cells(window.x),
-            top: cells(window.y),
-            window_width: cells(window.width),
-            window_height: cells(window.height),
+            columns,
+            rows,
             is_red_first: input.reverse_input_channels,
             channels: channels.collect(),
         })
@@ -204,7 +199,11 @@ impl Feed {
     ///
     /// # Errors
     /// [`VisionError::TensorLength`] if the tensor is not the input's.
-    pub(super) fn fill(&self, rows: Rows<'_>, tensor: &mut [f32]) -> Result<(), VisionError> {
+    pub(super) fn fill<T: Grey>(
+        &self,
+        rows: Rows<'_, T>,
+        tensor: &mut [f32],
+    ) -> Result<(), VisionError> {
         let n_cells = self.width * self.height;
         if tensor.len() != n_cells * self.channels.len() {
             return Err(VisionError::TensorLength {
@@ -212,6 +211,11 @@ impl Feed {
                 expected: n_cells * self.channels.len(),
             });
         }
+        let cut = self.rows.cut * rows.stride + self.columns.cut * rows.format.channels();
+        let rows = Rows {
+            values: rows.values.get(cut..).unwrap_or_default(),
+            ..rows
+        };
         let mut planes = tensor.chunks_exact_mut(n_cells);
         match (self.channels.as_slice(), rows.format) {
             ([a, b, c], PixelFormat::Bgr8 | PixelFormat::Rgb8) => {
@@ -235,20 +239,25 @@ impl Feed {
         Ok(())
     }
 
-    fn fill_one(&self, channel: &Channel, plane: &mut [f32], rows: Rows<'_>) {
+    fn fill_one<T: Grey>(&self, channel: &Channel, plane: &mut [f32], rows: Rows<'_, T>) {
         let (above, inside, below) = self.bands(plane);
         above.fill(channel.pad);
         below.fill(channel.pad);
-        let sources = rows.bytes.chunks(rows.stride_bytes.max(1));
+        let sources = rows.values.chunks(rows.stride.max(1));
         for (row, source) in inside.chunks_exact_mut(self.width).zip(sources) {
-            let row = channel.open(row, self.left, self.window_width);
+            let row = channel.open(row, self.columns);
             for (value, pixel) in row.iter_mut().zip(source) {
-                *value = channel.level(*pixel);
+                *value = pixel.level(channel);
             }
         }
     }
 
-    fn fill_three(&self, channels: [&Channel; 3], planes: [&mut [f32]; 3], rows: Rows<'_>) {
+    fn fill_three<T: Grey>(
+        &self,
+        channels: [&Channel; 3],
+        planes: [&mut [f32]; 3],
+        rows: Rows<'_, T>,
+    ) {
         let [ca, cb, cc] = channels;
         let [pa, pb, pc] = planes;
         let (above_a, a, below_a) = self.bands(pa);
@@ -266,24 +275,24 @@ impl Feed {
             .chunks_exact_mut(self.width)
             .zip(b.chunks_exact_mut(self.width))
             .zip(c.chunks_exact_mut(self.width));
-        let sources = rows.bytes.chunks(rows.stride_bytes.max(1));
+        let sources = rows.values.chunks(rows.stride.max(1));
         for (((a, b), c), source) in targets.zip(sources) {
-            let a = ca.open(a, self.left, self.window_width).iter_mut();
-            let b = cb.open(b, self.left, self.window_width).iter_mut();
-            let c = cc.open(c, self.left, self.window_width).iter_mut();
+            let a = ca.open(a, self.columns).iter_mut();
+            let b = cb.open(b, self.columns).iter_mut();
+            let c = cc.open(c, self.columns).iter_mut();
             let (pixels, _) = source.as_chunks::<3>();
             for (((a, b), c), [x, y, z]) in a.zip(b).zip(c).zip(pixels) {
-                *a = ca.level(*x);
-                *b = cb.level(*y);
-                *c = cc.level(*z);
+                *a = x.level(ca);
+                *b = y.level(cb);
+                *c = z.level(cc);
             }
         }
     }
 
     /// A plane's rows above the window, in it, and below it.
     fn bands<'t>(&self, plane: &'t mut [f32]) -> (&'t mut [f32], &'t mut [f32], &'t mut [f32]) {
-        let (above, rest) = plane.split_at_mut(self.top * self.width);
-        let (inside, below) = rest.split_at_mut(self.window_height * self.width);
+        let (above, rest) = plane.split_at_mut(self.rows.before * self.width);
+        let (inside, below) = rest.split_at_mut(self.rows.seen * self.width);
         (above, inside, below)
     }
 }
@@ -324,29 +333,6 @@ mod tests {
     }
 
     #[test]
-    fn a_letterbox_fits_and_is_centred() {
-        let window = |input_size: (u32, u32), region: (u32, u32)| {
-            let spec = input(input_size.0, input_size.1, Resize::FitToWindowLetterbox);
-            let window = spec.window(SizePx {
-                width_px: region.0,
-                height_px: region.1,
-            });
-            (window.x, window.y, window.width, window.height)
-        };
-        assert_eq!(window((640, 640), (2448, 2048)), (0, 52, 640, 535));
-        assert_eq!(window((640, 640), (500, 1260)), (193, 0, 253, 640));
-        assert_eq!(window((640, 640), (200, 200)), (0, 0, 640, 640));
-        assert_eq!(window((224, 224), (3, 20_000)), (111, 0, 1, 224));
-        assert_eq!(window((640, 384), (1920, 1200)), (13, 0, 614, 384));
-        let spec = input(640, 384, Resize::Standard);
-        let size = SizePx {
-            width_px: 7,
-            height_px: 9,
-        };
-        assert_eq!(spec.window(size).height, 384);
-    }
-
-    #[test]
     fn channels_land_in_the_nets_order() {
         let size = SizePx {
             width_px: 2,
@@ -362,8 +348,8 @@ mod tests {
             };
             let mut tensor = vec![f32::NAN; spec.tensor_length()];
             let rows = Rows {
-                bytes,
-                stride_bytes: bytes.len(),
+                values: bytes,
+                stride: bytes.len(),
                 format,
             };
             Feed::new(&spec, size)
@@ -430,8 +416,8 @@ mod tests {
             .contains("is 0")
         );
         let rows = Rows {
-            bytes: &[0; 6],
-            stride_bytes: 6,
+            values: &[0; 6],
+            stride: 6,
             format: PixelFormat::Bgr8,
         };
         let feed = Feed::new(&good, size).unwrap();

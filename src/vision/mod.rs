@@ -3,6 +3,7 @@
 //! The only room that names OpenCV and the decoders of picture files. Points are
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
+mod antialias;
 mod decode;
 mod draw;
 mod encode;
@@ -18,6 +19,7 @@ mod testing;
 mod video;
 mod view;
 mod whole;
+mod window;
 mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};

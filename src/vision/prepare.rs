@@ -3,16 +3,17 @@
 //! The order is fixed: undistort and crop, resize, grey for a grey net, even the light (flat field),
 //! CLAHE, then normalise, order the channels and pad in one pass into the tensor.
 
-use opencv::core::{self, Mat, Ptr, Size};
+use opencv::core::{self, CV_8U, CV_32F, Mat, Ptr, Size};
 use opencv::imgproc;
 use opencv::prelude::*;
 
 use super::VisionError;
 use super::decode::Picture;
 use super::flat_field::{FlatField, Gains};
-use super::input::{Feed, InputSpec, Rows};
+use super::input::{Feed, InputSpec, Resize, Rows};
 use super::sampling::{Geometry, Order, Sampling};
 use super::view::{self, PixelRect, View};
+use super::window::Window;
 use crate::calibration::Lens;
 use crate::domain::{Frame, PixelFormat, PointPx, RectPx, SizePx};
 use crate::recipe::Step;
@@ -25,6 +26,7 @@ pub struct Preparer {
     gains: Option<Gains>,
     clahe: Option<Clahe>,
     feed: Feed,
+    rounded: Mat,
     grey: Mat,
     evened: Mat,
 }
@@ -65,7 +67,7 @@ impl Preparer {
         };
         let geometry = Geometry {
             region,
-            window: input.window(region_size),
+            window: Window::new(input, region_size),
             lens,
         };
         let order = if wanted.one_map {
@@ -97,6 +99,7 @@ impl Preparer {
             gains,
             clahe,
             feed,
+            rounded: Mat::default(),
             grey: Mat::default(),
             evened: Mat::default(),
         })
@@ -121,6 +124,23 @@ impl Preparer {
         let sampled = self.sampling.sample(&whole).map_err(failed())?;
         let mut format = frame.format();
         let mut is_as_it_is = sampled.is_none();
+        let sampled = match sampled {
+            Some(image) if image.depth() == CV_32F => {
+                let is_last = self.gains.is_none() && self.clahe.is_none();
+                let turns_grey = self.feed.n_channels() == 1 && format != PixelFormat::Gray8;
+                if is_last && !turns_grey {
+                    let flat = image.reshape(1, 0).map_err(failed())?;
+                    let rows = Rows::of_numbers(&flat, format).map_err(failed())?;
+                    return self.feed.fill(rows, tensor);
+                }
+                // The steps that follow work on whole grey values.
+                image
+                    .convert_to_def(&mut self.rounded, CV_8U)
+                    .map_err(failed())?;
+                Some(&self.rounded)
+            }
+            sampled => sampled,
+        };
         let mut window = match sampled {
             Some(image) => view::all(image).map_err(failed())?,
             None => region,
@@ -192,7 +212,11 @@ pub fn normalise_only(
             expected,
         });
     }
-    let feed = Feed::new(input, picture.size)?;
+    let as_it_is = InputSpec {
+        resize: Resize::Standard,
+        ..input.clone()
+    };
+    let feed = Feed::new(&as_it_is, picture.size)?;
     let failed = || VisionError::opencv("feed a picture to its model");
     if feed.n_channels() == 1 && picture.format != PixelFormat::Gray8 {
         let mut grey = Mat::default();
@@ -205,8 +229,8 @@ pub fn normalise_only(
     }
     let columns = usize::try_from(picture.size.width_px).unwrap_or(usize::MAX);
     let rows = Rows {
-        bytes: &picture.pixels,
-        stride_bytes: columns * picture.format.channels(),
+        values: &picture.pixels,
+        stride: columns * picture.format.channels(),
         format: picture.format,
     };
     feed.fill(rows, tensor)
@@ -222,22 +246,35 @@ impl<'a> Rows<'a> {
             region.y.unsigned_abs(),
         ]
         .map(|value| usize::try_from(value).unwrap_or(usize::MAX));
-        let stride_bytes = width * format.channels();
-        let first = y * stride_bytes + x * format.channels();
+        let stride = width * format.channels();
+        let first = y * stride + x * format.channels();
         Self {
-            bytes: frame.pixels().get(first..).unwrap_or_default(),
-            stride_bytes,
+            values: frame.pixels().get(first..).unwrap_or_default(),
+            stride,
             format,
         }
     }
 
     /// An image without padding.
     fn of_image(image: &'a impl MatTraitConstManual, format: PixelFormat) -> opencv::Result<Self> {
-        let bytes = image.data_bytes()?;
+        let values = image.data_bytes()?;
         let rows = usize::try_from(image.rows()).unwrap_or_default().max(1);
         Ok(Self {
-            bytes,
-            stride_bytes: bytes.len() / rows,
+            values,
+            stride: values.len() / rows,
+            format,
+        })
+    }
+}
+
+impl<'a> Rows<'a, f32> {
+    /// An image of numbers without padding; `flat` holds it as one channel.
+    fn of_numbers(flat: &'a impl MatTraitConst, format: PixelFormat) -> opencv::Result<Self> {
+        let values = flat.data_typed::<f32>()?;
+        let rows = usize::try_from(flat.rows()).unwrap_or_default().max(1);
+        Ok(Self {
+            values,
+            stride: values.len() / rows,
             format,
         })
     }

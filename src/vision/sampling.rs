@@ -1,11 +1,13 @@
 //! From the frame to the model's window: undistort, crop and resize, and the way back.
 
-use opencv::core::{BORDER_REPLICATE, CV_16SC2, Mat, Scalar, Size, Vec2f};
+use opencv::core::{BORDER_REPLICATE, CV_16SC2, Mat, Scalar, Size, ToInputArray, Vec2f};
 use opencv::imgproc;
 use opencv::prelude::*;
 
-use super::input::{Interpolation, Window};
+use super::antialias::Antialias;
+use super::input::Interpolation;
 use super::view::{PixelRect, View};
+use super::window::Window;
 use super::{VisionError, view};
 use crate::calibration::Lens;
 use crate::domain::{PointPx, SizePx};
@@ -27,7 +29,7 @@ impl Geometry {
     pub(super) fn original_from_input(&self, point: PointPx) -> PointPx {
         let Self { region, window, .. } = *self;
         // Pixel centres are scaled, as `cv::resize` does.
-        let scale = |value: f64, start: u32, from: u32, to: i32, origin: i32| {
+        let scale = |value: f64, start: i32, from: u32, to: i32, origin: i32| {
             (value - f64::from(start) + 0.5) * f64::from(to) / f64::from(from) - 0.5
                 + f64::from(origin)
         };
@@ -52,9 +54,16 @@ pub(super) enum Order {
 pub(super) struct Sampling {
     region: PixelRect,
     map: Option<Map>,
-    resize: Option<(Size, i32)>,
+    resize: Option<(Size, How)>,
     mapped: Mat,
     resized: Mat,
+}
+
+/// What makes the pixels of another size.
+enum How {
+    /// OpenCV, with this flag.
+    OpenCv(i32),
+    Antialias(Antialias),
 }
 
 /// For each target pixel the place in the frame, as `cv::remap` wants it.
@@ -91,15 +100,22 @@ impl Sampling {
                 Some(Map::new(size, &places).map_err(failed())?)
             }
         };
-        let flag = match order {
-            Order::StepByStep(Interpolation::Area) => imgproc::INTER_AREA,
-            Order::StepByStep(Interpolation::Linear) | Order::OneMap => imgproc::INTER_LINEAR,
+        let how = match order {
+            Order::StepByStep(Interpolation::Area) => How::OpenCv(imgproc::INTER_AREA),
+            Order::StepByStep(Interpolation::Linear) | Order::OneMap => {
+                How::OpenCv(imgproc::INTER_LINEAR)
+            }
+            Order::StepByStep(
+                filter @ (Interpolation::LinearAntialias
+                | Interpolation::LinearAntialiasExact
+                | Interpolation::CubicAntialias),
+            ) => How::Antialias(Antialias::new(filter)),
         };
         let resize = if mapped_size.unwrap_or(region_size) == window_size {
             None
         } else {
             let (columns, rows) = view::dimensions(window_size).map_err(failed())?;
-            Some((Size::new(columns, rows), flag))
+            Some((Size::new(columns, rows), how))
         };
         Ok(Self {
             region: geometry.region,
@@ -128,24 +144,40 @@ impl Sampling {
                 Scalar::default(),
             )?;
         }
-        let Some((size, flag)) = self.resize else {
+        let Some((size, how)) = &mut self.resize else {
             return Ok(self.map.is_some().then_some(&self.mapped));
         };
         if self.map.is_some() {
-            imgproc::resize(&self.mapped, &mut self.resized, size, 0.0, 0.0, flag)?;
+            how.resize(&self.mapped, &mut self.resized, *size)?;
         } else {
             let part = frame.roi(self.region.to_cv())?;
-            imgproc::resize(&part, &mut self.resized, size, 0.0, 0.0, flag)?;
+            how.resize(&part, &mut self.resized, *size)?;
         }
         Ok(Some(&self.resized))
     }
 
-    /// The same for an image that is no frame, into a new one.
+    /// The same for an image that is no frame, into a new one with numbers of the same kind.
     pub(super) fn sample_copy(&mut self, image: &View<'_>) -> opencv::Result<Mat> {
         if let Some(window) = self.sample(image)? {
-            return window.try_clone();
+            let mut copy = Mat::default();
+            window.convert_to_def(&mut copy, image.depth())?;
+            return Ok(copy);
         }
         image.roi(self.region.to_cv())?.try_clone()
+    }
+}
+
+impl How {
+    fn resize(
+        &mut self,
+        image: &(impl MatTraitConst + ToInputArray),
+        resized: &mut Mat,
+        size: Size,
+    ) -> opencv::Result<()> {
+        match self {
+            Self::OpenCv(flag) => imgproc::resize(image, resized, size, 0.0, 0.0, *flag),
+            Self::Antialias(antialias) => antialias.resize(image, resized, size),
+        }
     }
 }
 

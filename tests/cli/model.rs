@@ -20,7 +20,8 @@ fn a_package_says_what_it_is() {
     │ task ┆ segment │
     │ description ┆ A tiny graph for tests │
     │ input ┆ 32 x 24 px, 1 channel(s) │
-    │ layout ┆ ClassMaps { confidence_threshold: 0.5, pixel_threshold: 0.4, area_min_cells: 2 } │
+    │ layout ┆ class_maps │
+    │ thresholds ┆ confidence_threshold 0.5, pixel_threshold 0.4, area_min_px 2 │
     │ labels ┆ scratch (A), dent │
     │ trained on ┆ nothing: written by tests/models/make.py │
     │ metrics ┆ image_auroc 1 │
@@ -32,7 +33,7 @@ fn a_package_says_what_it_is() {
     assert_snapshot!(scene.taktgate(&["model", "inspect", &package("detect-yolo"), "--json"]), @r#"
     exit 0
     --- stdout
-    {"description":"A tiny graph for tests","golden vectors":"2","input":"32 x 24 px, 1 channel(s)","labels":"scratch (A), dent","layout":"Yolo { confidence_threshold: 0.5, iou_threshold: 0.5 }","metrics":"image_auroc 1","name":"detect-yolo","onnx sha256":"[SHA256]","package sha256":"[SHA256]","task":"detect","trained on":"nothing: written by tests/models/make.py","version":"1.0.0"}
+    {"description":"A tiny graph for tests","golden vectors":"2","input":"32 x 24 px, 1 channel(s)","labels":"scratch (A), dent","layout":"yolo","metrics":"image_auroc 1","name":"detect-yolo","onnx sha256":"[SHA256]","package sha256":"[SHA256]","task":"detect","thresholds":"confidence_threshold 0.5, iou_threshold 0.5","trained on":"nothing: written by tests/models/make.py","version":"1.0.0"}
     "#);
 }
 

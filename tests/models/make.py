@@ -2,8 +2,7 @@
 
     python make.py          # needs onnx, onnxruntime, numpy, safetensors, pillow
 
-Same output for same versions: no clock, no random numbers. Each graph is a few operators that find
-something on purpose (a bright square is a defect), so that a test knows the right answer.
+Same output for same versions: no clock, no random numbers. The graphs are in graphs.py.
 """
 
 import hashlib
@@ -13,117 +12,13 @@ import shutil
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, masks, node, objectness, output, segment, three, yolo, yolox
+
 HERE = pathlib.Path(__file__).parent
-WIDTH, HEIGHT = 32, 24
-F32 = TensorProto.FLOAT
-
-
-def const(name, values):
-    return numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
-
-
-def ints(name, values):
-    return numpy_helper.from_array(np.asarray(values, dtype=np.int64), name)
-
-
-def node(op, inputs, output, **attributes):
-    return helper.make_node(op, inputs.split(), [output], **attributes)
-
-
-def model(nodes, inits, out_shape, out_name="out", in_shape=None, out_type=F32):
-    """A graph `image` -> `out_name`; opset 17, IR 8: read by every ONNX Runtime from 1.14."""
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("image", F32, in_shape or [1, 1, HEIGHT, WIDTH])],
-        [helper.make_tensor_value_info(out_name, out_type, out_shape)],
-        inits,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def segment():
-    """Cells of 2 x 2 px: dark is good, grey is `scratch`, bright is `dent`."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Conv", "cells weight bias", "logits"),
-        node("Softmax", "logits", "out", axis=1),
-    ]
-    # Three straight lines that cross half way between the grey values 0, 0.5 and 1.
-    inits = [
-        const("weight", np.reshape([0, 40, 80], (3, 1, 1, 1))),
-        const("bias", [0, -10, -40]),
-    ]
-    return model(nodes, inits, [1, 3, HEIGHT // 2, WIDTH // 2])
-
-
-def anomaly(out_shape=None, tail=()):
-    """The grey value itself, averaged over 2 x 2 px: bright is an anomaly."""
-    nodes = [
-        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Clip", "cells zero one", "out" if not tail else "clipped"),
-        *tail,
-    ]
-    inits = [const("zero", 0), const("one", 1)]
-    return model(nodes, inits, out_shape or [1, 1, HEIGHT // 2, WIDTH // 2])
-
-
-def classify(softmax):
-    """Mean grey value of the picture: dark is `good`, bright is `torn`."""
-    nodes = [
-        node("GlobalAveragePool", "image", "mean"),
-        node("Flatten", "mean", "flat"),
-        node("Gemm", "flat weight bias", "logits" if softmax else "out"),
-    ]
-    if softmax:
-        nodes.append(node("Softmax", "logits", "out", axis=1))
-    inits = [const("weight", [[-10, 10]]), const("bias", [4, -4])]
-    return model(nodes, inits, [1, 2])
-
-
-def boxes():
-    """The middle of the picture is a box of class 1 whose score is its brightness; one row is padding."""
-    nodes = [
-        node("Slice", "image from to axes", "middle"),
-        node("GlobalAveragePool", "middle", "mean"),
-        node("Reshape", "mean one_number", "score"),
-        node("Concat", "corners score class", "row", axis=2),
-        node("Concat", "row padding", "out", axis=1),
-    ]
-    inits = [
-        ints("from", [8, 10]),
-        ints("to", [16, 22]),
-        ints("axes", [2, 3]),
-        ints("one_number", [1, 1, 1]),
-        const("corners", [[[10, 8, 22, 16]]]),
-        const("class", [[[1]]]),
-        const("padding", [[[0, 0, 0, 0, 0, -1]]]),
-    ]
-    return model(nodes, inits, [1, "n", 6])
-
-
-def yolo():
-    """Three columns: two boxes of class 0 that overlap, one of class 1; scores follow the brightness."""
-    nodes = [
-        node("Slice", "image from to axes", "middle"),
-        node("GlobalAveragePool", "middle", "mean"),
-        node("Reshape", "mean one_number", "score"),
-        node("Mul", "shares score", "scores"),
-        node("Concat", "places scores", "out", axis=1),
-    ]
-    inits = [
-        ints("from", [8, 10]),
-        ints("to", [16, 22]),
-        ints("axes", [2, 3]),
-        ints("one_number", [1, 1, 1]),
-        const("places", [[[16, 17, 6], [12, 12, 6], [12, 12, 4], [8, 8, 4]]]),
-        const("shares", [[[1.0, 0.8, 0.0], [0.0, 0.1, 0.9]]]),
-    ]
-    return model(nodes, inits, [1, 6, 3])
 
 
 def picture(*squares):
@@ -140,14 +35,17 @@ def png(pixels):
     return file.getvalue()
 
 
-def run(made, pixels):
+def run(made, pixels, fixed=None):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
         made.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    tensor = (pixels.astype(np.float32) / 255)[None, None]
-    return session.run(None, {"image": tensor})[0]
+    kind = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
+    tensor = (pixels.astype(np.float32) / 255).astype(kind)[None, None]
+    if len(session.get_inputs()[0].shape) == 3:
+        tensor = tensor[0]
+    return dict(zip([out.name for out in session.get_outputs()], session.run(None, {"image": tensor, **(fixed or {})})))
 
 
 MANIFEST = """\
@@ -158,7 +56,7 @@ task = "{task}"
 description = "A tiny graph for tests"
 onnx = "model.onnx"
 onnx_sha256 = "{onnx_sha256}"
-trained_on = "nothing: written by tests/models/make.py"
+{fixed}trained_on = "nothing: written by tests/models/make.py"
 [input]
 name = "image"
 width_px = 32
@@ -171,8 +69,7 @@ resize_type = "standard"
 interpolation = "area"
 pad_value = 0
 [output]
-name = "out"
-layout = "{layout}"
+{output}
 [thresholds]
 {thresholds}
 {labels}
@@ -182,20 +79,58 @@ image_auroc = 1.0
 """
 
 
-def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False):
-    """One package: `outputs` overrides what the graph gives, for packages that are wrong."""
+BACKBONE = """\
+schema = 1
+name = "grey"
+version = "1.0.0"
+description = "The grey values themselves"
+licence = "Apache-2.0"
+onnx = "model.onnx"
+onnx_sha256 = "{onnx_sha256}"
+feature_stride_px = 2
+[input]
+name = "image"
+channels = 1
+reverse_input_channels = false
+mean_values = [0.0]
+scale_values = [255.0]
+multiple_px = 2
+[inputs]
+bank = "bank"
+[outputs]
+features = "features"
+anomaly_map = "anomaly_map"
+"""
+
+
+def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, half=False, fixed=None, names=None, keys=""):
+    """One package: `outputs` overrides what the graph gives, for packages that are wrong; `names` are
+    the outputs by role, `keys` further lines of `[output]`."""
+    first = made.graph.output[0].name
+    needed = {"values": first} if names is None else names
+    output = f'name = "{first}"\n' if names is None else ""
+    output += f'layout = "{layout}"\n{keys}'
+    if names is not None:
+        output += "[output.names]\n" + "\n".join(f'{role} = "{name}"' for role, name in names.items())
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "golden").mkdir(parents=True)
     checker.check_model(made)
     onnx = made.SerializeToString(deterministic=True)
     (folder / "model.onnx").write_bytes(onnx)
+    sealed = ""
+    if fixed is not None:
+        content = save(fixed)
+        (folder / "fixed.safetensors").write_bytes(content)
+        sealed = f'fixed = "fixed.safetensors"\nfixed_sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
     golden = ""
     for index, pixels in enumerate(pictures, 1):
-        values = run(made, pixels) if outputs is None else outputs
-        values = values.astype(np.float16 if half else np.float32)
+        values = run(made, pixels, fixed) if outputs is None else {first: outputs}
+        values = {name: values[name] for name in needed.values()}
+        if names is None:
+            values = {name: value.astype(np.float16 if half else np.float32) for name, value in values.items()}
         files = {"image": (f"{index:02}.png", png(pixels))}
-        files["outputs"] = (f"{index:02}.safetensors", save({"out": values}))
+        files["outputs"] = (f"{index:02}.safetensors", save(values))
         golden += "[[golden]]\n"
         for key, (file, content) in files.items():
             (folder / "golden" / file).write_bytes(content)
@@ -205,7 +140,8 @@ def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, 
     text = MANIFEST.format(
         name=name,
         task=task,
-        layout=layout,
+        output=output.strip(),
+        fixed=sealed,
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         thresholds="\n".join(f"{key} = {value}" for key, value in thresholds.items()),
         labels="\n".join(f'[[labels]]\nname = "{label}"\ncode = "{code}"' for label, code in labels),
@@ -232,8 +168,55 @@ def whole():
     write("classify", "classify", "class_scores", SCORE, grades, classify(True), [white, CLEAN])
     write("classify-logits", "classify", "logits", {"confidence_threshold": 0.9}, grades, classify(False), [white, CLEAN])
     write("detect", "detect", "boxes_scores_classes", SCORE, TWO, boxes(), [BRIGHT, CLEAN])
+    known = {"bank": np.float32([[0], [0.5]]), "factor": np.int64([2])}
+    write("bank", "anomaly", "anomaly_map", ANOMALY, [("anomaly", "")], bank(), [BOTH, CLEAN], fixed=known)
+    write("half", "anomaly", "anomaly_map", ANOMALY, [("anomaly", "")], half(), [BRIGHT, CLEAN], half=True)
     overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
     write("detect-yolo", "detect", "yolo", overlap, TWO, yolo(), [BRIGHT, CLEAN])
+
+
+def whole_layouts():
+    """A package for each layout that one of `whole` does not show."""
+    made = last(segment(), 2, [output("logits", [1, 3, HEIGHT // 2, WIDTH // 2])])
+    write("segment-logits", "segment", "class_map_logits", MAPS, TWO, made, [BOTH, CLEAN])
+    write("masks", "segment", "mask_logits", MAPS, TWO, masks(), [BRIGHT, CLEAN])
+    overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
+    detect = ("detect-", "detect")
+    for name, layout, made in [
+        ("objectness", "yolo_objectness", objectness()),
+        ("yolox", "yolox_cells", yolox()),
+    ]:
+        write(detect[0] + name, detect[1], layout, overlap, TWO, made, [BRIGHT, CLEAN])
+    names = {"values": "values", "prototypes": "prototypes"}
+    write("detect-masks", "detect", "yolo_masks", overlap, TWO, box_masks(), [BRIGHT, CLEAN], names=names)
+    names = {"boxes": "boxes", "scores": "logits"}
+    write("detr-sigmoid", "detect", "detr_sigmoid", SCORE, TWO, detr(False), [BRIGHT, CLEAN], names=names)
+    write("detr-softmax", "detect", "detr_softmax", SCORE, TWO, detr(True), [BRIGHT, CLEAN], names=names)
+    names = {"boxes": "boxes", "scores": "scores", "labels": "labels"}
+    keys = "first_label = 1\n"
+    write("detect-three", "detect", "boxes_scores_labels", SCORE, TWO, three(), [BRIGHT, CLEAN], names=names, keys=keys)
+    one = [("anomaly", "")]
+    names = {"map": "map", "score": "score"}
+    keys = "map_range = [0.0, 10.0]\nscore_range = [0.0, 10.0]\n"
+    write("anomaly-score", "anomaly", "anomaly_map_score", ANOMALY, one, anomaly_score(), [BRIGHT, CLEAN], names=names, keys=keys)
+    made = last(anomaly_score(), 3, [output("score", [1, 1])])
+    keys = "score_range = [0.0, 10.0]\n"
+    write("anomaly-only-score", "anomaly", "anomaly_score", {"image_threshold": 0.7}, one, made, [BRIGHT, CLEAN], keys=keys)
+    keys = 'axes = ["batch", "rows", "columns", "classes"]\nvalues = ["good", "labels"]\nactivation = "none"\n'
+    write("by-hand-maps", "segment", "axes", MAPS, TWO, by_hand_map(), [BOTH, CLEAN], keys=keys)
+    values = '["class", "score", "x1", "y1", "width", "height", "skip"]'
+    keys = f'axes = ["batch", "values", "detections"]\nvalues = {values}\nfirst_label = 2\ncoordinates = "share"\nactivation = "none"\n'
+    write("by-hand-boxes", "detect", "axes", SCORE, TWO, by_hand_boxes(), [BRIGHT, CLEAN], keys=keys)
+
+
+def backbone():
+    """The graph of `bank` as one that teaching takes."""
+    folder = HERE / "backbone"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    onnx = bank().SerializeToString(deterministic=True)
+    (folder / "model.onnx").write_bytes(onnx)
+    (folder / "backbone.toml").write_text(BACKBONE.format(onnx_sha256=hashlib.sha256(onnx).hexdigest()))
 
 
 def broken():
@@ -289,6 +272,17 @@ def broken():
     replace_onnx(folder, outside.SerializeToString(deterministic=True))
     class_two = boxes()
     class_two.graph.initializer[5].CopyFrom(const("class", [[[2]]]))
+    known = {"bank": np.float32([[0]]), "factor": np.int64([1])}
+    for why, changes in [
+        ("missing", {"factor": None, "offset": np.float32([0])}),
+        ("shape", {"bank": np.float32([0]), "factor": np.int32([1])}),
+        ("nan", {"bank": np.float32([[np.nan]])}),
+    ]:
+        fixed = {key: value for key, value in {**known, **changes}.items() if value is not None}
+        write(bad + "fixed-" + why, *kind, bank(), [CLEAN], zeros, fixed=fixed)
+    write(bad + "fixed-hash", *kind, bank(), [CLEAN], zeros, fixed=known)
+    with (HERE / (bad + "fixed-hash") / "fixed.safetensors").open("ab") as file:
+        file.write(b"\0")
     detect = ("detect", "boxes_scores_classes", SCORE, TWO)
     write(bad + "class", *detect, class_two, [BRIGHT])
     write(bad + "no-onnx", *kind, anomaly(), [CLEAN])
@@ -309,4 +303,6 @@ def replace_onnx(folder, onnx):
 
 if __name__ == "__main__":
     whole()
+    whole_layouts()
+    backbone()
     broken()

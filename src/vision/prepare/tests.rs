@@ -272,13 +272,24 @@ proptest! {
         steps in proptest::sample::subsequence(
             vec![Step::Undistort, Step::FlatField, CLAHE, Step::OneMap], 0..=4),
         size in (90u32..300, 80u32..300),
-        is_letterbox: bool,
-        is_linear: bool,
+        resize in proptest::sample::select(vec![
+            Resize::Standard,
+            Resize::FitToWindowLetterbox,
+            Resize::Letterbox,
+            Resize::LetterboxTopLeft,
+        ]),
+        interpolation in proptest::sample::select(vec![
+            Interpolation::Area,
+            Interpolation::Linear,
+            Interpolation::LinearAntialias,
+            Interpolation::LinearAntialiasExact,
+            Interpolation::CubicAntialias,
+        ]),
         channels in proptest::sample::select(vec![1u32, 3]),
     ) {
         let spec = InputSpec {
-            resize: if is_letterbox { Resize::FitToWindowLetterbox } else { Resize::Standard },
-            interpolation: if is_linear { Interpolation::Linear } else { Interpolation::Area },
+            resize,
+            interpolation,
             ..input(size.0, size.1, channels)
         };
         check_dot(dot, &steps, &spec)?;

@@ -1,0 +1,473 @@
+//! Boxes: reading them from the graph's table, suppressing doubles, and their masks.
+
+use ndarray::{ArrayView1, ArrayView2, Axis, Ix2};
+
+use crate::domain::RectPx;
+
+use super::super::layout::{
+    Activation, Axes, BoxForm, BoxSource, ClassColumns, Coordinates, Corners, Layout,
+};
+use super::super::manifest::Manifest;
+use super::super::output::{RawOutput, Role};
+use super::masks::Masks;
+use super::overlap::suppress;
+use super::{Found, Wanted, activate, checked_score, output, pick, sigmoid};
+
+/// The cells of YOLOX's last layer.
+const YOLOX_CELLS_PX: [u32; 3] = [8, 16, 32];
+
+/// A box on the input, edges at 0 and width; the class is an index into the labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) row: usize,
+    pub(super) class: usize,
+    pub(super) score: f32,
+    pub(super) region: RectPx,
+}
+
+/// What is asked of a box.
+#[derive(Debug, Clone, Copy)]
+struct BoxRules {
+    confidence_threshold: f32,
+    iou_threshold: Option<f32>,
+    n_labels: usize,
+    width_px: f64,
+    height_px: f64,
+    wanted: Wanted,
+}
+
+/// The numbers of all boxes: a row for each, the columns of several outputs side by side.
+pub(super) struct Table<'v>(Vec<ArrayView2<'v, f32>>);
+
+impl<'v> Table<'v> {
+    /// # Errors
+    /// If the outputs have different numbers of boxes.
+    fn new(parts: Vec<ArrayView2<'v, f32>>) -> Result<Self, String> {
+        let n_rows: Vec<_> = parts.iter().map(ArrayView2::nrows).collect();
+        if n_rows.windows(2).all(|pair| pair.first() == pair.last()) {
+            return Ok(Self(parts));
+        }
+        Err(format!("its outputs have {n_rows:?} boxes"))
+    }
+
+    fn n_rows(&self) -> usize {
+        self.0.first().map_or(0, ArrayView2::nrows)
+    }
+
+    pub(super) fn n_columns(&self) -> usize {
+        self.0.iter().map(ArrayView2::ncols).sum()
+    }
+
+    pub(super) fn column(&self, mut index: usize) -> Result<ArrayView1<'_, f32>, String> {
+        for part in &self.0 {
+            if index < part.ncols() {
+                return Ok(part.column(index));
+            }
+            index -= part.ncols();
+        }
+        Err("a box has too few numbers".to_owned())
+    }
+}
+
+/// The boxes that an output says.
+pub(super) fn detect(
+    manifest: &Manifest,
+    raw: &RawOutput,
+    wanted: Wanted,
+) -> Result<Vec<Found>, String> {
+    let Layout::Boxes {
+        confidence_threshold,
+        iou_threshold,
+        form,
+    } = manifest.layout
+    else {
+        return Err("this is no list of boxes".to_owned());
+    };
+    let rules = BoxRules {
+        confidence_threshold: wanted.or(confidence_threshold),
+        iou_threshold,
+        n_labels: manifest.labels.len(),
+        width_px: f64::from(manifest.input.width_px),
+        height_px: f64::from(manifest.input.height_px),
+        wanted,
+    };
+    let table = table(raw, form.source)?;
+    let candidates = candidates(&table, &form, &rules)?;
+    let masks = match form.source {
+        BoxSource::TableAndPrototypes(_) => Some(Masks::new(manifest, raw, &table, &form)?),
+        BoxSource::Table(_) | BoxSource::BoxesAndScores | BoxSource::BoxesScoresLabels => None,
+    };
+    let found = candidates.into_iter().map(|candidate| {
+        let boxed = Found::boxed(candidate.class, candidate.score, candidate.region);
+        match &masks {
+            None => Ok(boxed),
+            Some(masks) => masks.put_on(boxed, &candidate),
+        }
+    });
+    found.collect()
+}
+
+fn table(raw: &RawOutput, source: BoxSource) -> Result<Table<'_>, String> {
+    const ROWS: Axes<2> = Axes::new(3, [1, 2]);
+    const ONE_EACH: Axes<1> = Axes::new(2, [1]);
+    let rows = |role, axes: Axes<2>| {
+        let view = pick(output(raw, role)?, axes).into_dimensionality::<Ix2>();
+        view.map_err(|error| error.to_string())
+    };
+    let one_each = |role| {
+        let view = pick(output(raw, role)?, ONE_EACH).insert_axis(Axis(1));
+        view.into_dimensionality::<Ix2>()
+            .map_err(|error| error.to_string())
+    };
+    Table::new(match source {
+        BoxSource::Table(axes) | BoxSource::TableAndPrototypes(axes) => {
+            vec![rows(Role::Values, axes)?]
+        }
+        BoxSource::BoxesAndScores => vec![rows(Role::Boxes, ROWS)?, rows(Role::Scores, ROWS)?],
+        BoxSource::BoxesScoresLabels => vec![
+            rows(Role::Boxes, ROWS)?,
+            one_each(Role::Scores)?,
+            one_each(Role::Labels)?,
+        ],
+    })
+}
+
+/// The boxes over the threshold, doubles suppressed, on the input.
+fn candidates(
+    table: &Table<'_>,
+    form: &BoxForm,
+    rules: &BoxRules,
+) -> Result<Vec<Candidate>, String> {
+    let mut found = Vec::new();
+    let cells = match form.corners {
+        Corners::YoloxCells => yolox_cells(table.n_rows(), rules)?,
+        Corners::LeftTopRightBottom | Corners::CentreAndSize | Corners::CornerAndSize => Vec::new(),
+    };
+    for (row, class, score) in scored(table, form, rules)? {
+        let region = place(table, form, rules, (row, cells.get(row)))?;
+        found.push(Candidate {
+            row,
+            class,
+            score,
+            region,
+        });
+    }
+    if let Some(iou_threshold) = rules.iou_threshold {
+        found = suppress(found, iou_threshold, rules.wanted)?;
+    }
+    let clipped = found.into_iter().filter_map(|candidate| {
+        let region = rules.clip(&candidate.region).transpose()?;
+        Some(region.map(|region| Candidate {
+            region,
+            ..candidate
+        }))
+    });
+    clipped.collect()
+}
+
+/// Row, class and score of what is over the threshold.
+fn scored(
+    table: &Table<'_>,
+    form: &BoxForm,
+    rules: &BoxRules,
+) -> Result<Vec<(usize, usize, f32)>, String> {
+    let factors = factors(table, form)?;
+    let enough = |score: f32| score > 0.0 && score >= rules.confidence_threshold;
+    let mut found = Vec::new();
+    match form.classes {
+        ClassColumns::One => {
+            let scores = factors.iter().enumerate();
+            found.extend(
+                scores
+                    .filter(|(_, s)| enough(**s))
+                    .map(|(row, score)| (row, 0, *score)),
+            );
+        }
+        ClassColumns::Index { column, first } => {
+            let classes = table.column(column)?;
+            for (row, (score, class)) in factors.iter().zip(classes).enumerate() {
+                // Rows of score 0 are padding.
+                if *score <= 0.0 {
+                    continue;
+                }
+                let class = index(*class, first, rules.n_labels)?;
+                if enough(*score) {
+                    found.push((row, class, *score));
+                }
+            }
+        }
+        ClassColumns::All { first } => {
+            for class in 0..rules.n_labels {
+                let column = table.column(first + class)?;
+                for (row, (factor, value)) in factors.iter().zip(column).enumerate() {
+                    let score = factor * probability(*value, form.activation)?;
+                    if enough(score) {
+                        found.push((row, class, score));
+                    }
+                }
+            }
+            // As they came: row by row.
+            found.sort_by_key(|(row, class, _)| (*row, *class));
+        }
+        ClassColumns::Best { first, none } => {
+            let best = best_classes(table, (first, none), form.activation, rules.n_labels)?;
+            for (row, (factor, (class, score))) in factors.iter().zip(best).enumerate() {
+                if enough(factor * score) {
+                    found.push((row, class, factor * score));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What every score of a row is multiplied with.
+fn factors(table: &Table<'_>, form: &BoxForm) -> Result<Vec<f32>, String> {
+    let activation = match form.activation {
+        Activation::Sigmoid => Activation::Sigmoid,
+        // Softmax is of the classes.
+        Activation::None | Activation::Softmax => Activation::None,
+    };
+    let mut factors = vec![1.0; table.n_rows()];
+    for column in form.factors.into_iter().flatten() {
+        for (factor, value) in factors.iter_mut().zip(table.column(column)?) {
+            *factor *= probability(*value, activation)?;
+        }
+    }
+    Ok(factors)
+}
+
+fn probability(value: f32, activation: Activation) -> Result<f32, String> {
+    match activation {
+        Activation::Sigmoid => Ok(sigmoid(value)),
+        Activation::None | Activation::Softmax => checked_score(value),
+    }
+}
+
+/// The best label of each row, with its score; columns are read one after the other, as they lie in
+/// memory for most exporters.
+fn best_classes(
+    table: &Table<'_>,
+    (first, none): (usize, Option<usize>),
+    activation: Activation,
+    n_labels: usize,
+) -> Result<Vec<(usize, f32)>, String> {
+    if activation == Activation::Softmax {
+        return best_of_softmax(table, (first, none), n_labels);
+    }
+    let mut best = vec![(0, 0.0); table.n_rows()];
+    for class in 0..n_labels {
+        for (best, value) in best.iter_mut().zip(table.column(first + class)?) {
+            let score = probability(*value, activation)?;
+            if score > best.1 {
+                *best = (class, score);
+            }
+        }
+    }
+    Ok(best)
+}
+
+fn best_of_softmax(
+    table: &Table<'_>,
+    (first, none): (usize, Option<usize>),
+    n_labels: usize,
+) -> Result<Vec<(usize, f32)>, String> {
+    let columns: Result<Vec<_>, _> = (first..first + n_labels)
+        .chain(none)
+        .map(|column| table.column(column))
+        .collect();
+    let columns = columns?;
+    let best = (0..table.n_rows()).map(|row| {
+        let numbers = columns.iter().filter_map(|column| column.get(row));
+        let mut numbers: Vec<f32> = numbers.copied().collect();
+        activate(&mut numbers, Activation::Softmax);
+        let labels = numbers.into_iter().take(n_labels).enumerate();
+        labels.fold(
+            (0, 0.0),
+            |best, (class, score)| {
+                if score > best.1 { (class, score) } else { best }
+            },
+        )
+    });
+    Ok(best.collect())
+}
+
+/// The place of a row, as the graph says it.
+fn place(
+    table: &Table<'_>,
+    form: &BoxForm,
+    rules: &BoxRules,
+    (row, cell): (usize, Option<&[f64; 3]>),
+) -> Result<RectPx, String> {
+    let mut numbers = [0.0; 4];
+    for (number, column) in numbers.iter_mut().zip(form.place) {
+        let column = table.column(column)?;
+        *number = column.get(row).copied().map_or(f64::NAN, f64::from);
+    }
+    if form.coordinates == Coordinates::Share {
+        let sides = [rules.width_px, rules.height_px];
+        for (number, side) in numbers.iter_mut().zip(sides.iter().cycle()) {
+            *number *= side;
+        }
+    }
+    let [a, b, c, d] = numbers;
+    let around = |x: f64, y: f64, width: f64, height: f64| RectPx {
+        x: x - width / 2.0,
+        y: y - height / 2.0,
+        width,
+        height,
+    };
+    let region = match (form.corners, cell) {
+        (Corners::LeftTopRightBottom, _) => RectPx {
+            x: a,
+            y: b,
+            width: c - a,
+            height: d - b,
+        },
+        (Corners::CornerAndSize, _) => RectPx {
+            x: a,
+            y: b,
+            width: c,
+            height: d,
+        },
+        (Corners::YoloxCells, Some([column, row, side])) => around(
+            (a + column) * side,
+            (b + row) * side,
+            c.exp() * side,
+            d.exp() * side,
+        ),
+        (Corners::CentreAndSize | Corners::YoloxCells, _) => around(a, b, c, d),
+    };
+    let is_finite = [
+        region.x,
+        region.y,
+        region.x + region.width,
+        region.y + region.height,
+    ]
+    .iter()
+    .all(|number| number.is_finite());
+    if is_finite {
+        return Ok(region);
+    }
+    Err("a box has no finite place".to_owned())
+}
+
+/// Column, row and side of the cell of each box: the finest cells first.
+fn yolox_cells(n_rows: usize, rules: &BoxRules) -> Result<Vec<[f64; 3]>, String> {
+    let mut cells = Vec::with_capacity(n_rows);
+    for side in YOLOX_CELLS_PX.map(f64::from) {
+        let [columns, rows] = [rules.width_px, rules.height_px].map(|px| whole_cells(px / side));
+        for row in 0..rows {
+            cells.extend((0..columns).map(|column| [f64::from(column), f64::from(row), side]));
+        }
+    }
+    if cells.len() == n_rows {
+        return Ok(cells);
+    }
+    Err(format!(
+        "it has {n_rows} boxes where cells of {YOLOX_CELLS_PX:?} px make {}",
+        cells.len()
+    ))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an input has at most some thousand pixels a side"
+)]
+fn whole_cells(cells: f64) -> u32 {
+    cells.floor().max(0.0) as u32
+}
+
+impl BoxRules {
+    /// The part of a box that lies on the input; `None` where an empty one is left out.
+    fn clip(&self, region: &RectPx) -> Result<Option<RectPx>, String> {
+        let (x1, y1) = (region.x, region.y);
+        let (x2, y2) = (x1 + region.width, y1 + region.height);
+        let (left, top) = (x1.max(0.0), y1.max(0.0));
+        let (right, bottom) = (x2.min(self.width_px), y2.min(self.height_px));
+        if left < right && top < bottom {
+            return Ok(Some(RectPx {
+                x: left,
+                y: top,
+                width: right - left,
+                height: bottom - top,
+            }));
+        }
+        if self.wanted != Wanted::ByThresholds {
+            return Ok(None);
+        }
+        Err(format!(
+            "the box ({x1}, {y1}) to ({x2}, {y2}) has no area on the input of {} x {} px",
+            self.width_px, self.height_px
+        ))
+    }
+}
+
+/// The label of a class number.
+fn index(class: f32, first: usize, n_labels: usize) -> Result<usize, String> {
+    (0..n_labels)
+        .find(|index| ((first + *index) as f32 - class).abs() < 1e-3)
+        .ok_or_else(|| format!("class {class} is none of the {n_labels} labels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::super::super::layout::{LayoutFile, box_form};
+    use super::*;
+
+    const RULES: BoxRules = BoxRules {
+        confidence_threshold: 0.5,
+        iou_threshold: None,
+        n_labels: 2,
+        width_px: 100.0,
+        height_px: 50.0,
+        wanted: Wanted::ByThresholds,
+    };
+
+    fn read(row: [f32; 6]) -> Result<Vec<Candidate>, String> {
+        let rows = Array2::from_shape_vec((1, 6), row.to_vec()).unwrap();
+        let form = box_form(LayoutFile::BoxesScoresClasses, 2, None).unwrap();
+        candidates(&Table(vec![rows.view()]), &form, &RULES)
+    }
+
+    #[test]
+    fn a_box_is_kept_left_out_or_an_error() {
+        let kept = read([-5.0, 10.0, 30.0, 60.0, 0.5, 1.0]).unwrap();
+        let region = kept[0].region;
+        assert_eq!(
+            (region.x, region.y, region.width, region.height),
+            (0.0, 10.0, 30.0, 40.0)
+        );
+        for left_out in [
+            [0.0, 0.0, 9.0, 9.0, 0.49, 1.0],
+            // Padding.
+            [0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+        ] {
+            assert_eq!(read(left_out), Ok(vec![]), "{left_out:?}");
+        }
+        for (wrong, why) in [
+            ([0.0, 0.0, 9.0, 9.0, 0.1, 2.0], "class 2 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 0.9, 0.5], "class 0.5 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 0.9, -1.0], "class -1 is none of the 2"),
+            ([0.0, 0.0, 9.0, 9.0, 1.01, 1.0], "outside 0 to 1"),
+            ([0.0, 0.0, 9.0, 9.0, -0.01, 1.0], "outside 0 to 1"),
+            ([9.0, 0.0, 9.0, 9.0, 0.9, 1.0], "has no area"),
+            ([9.0, 9.0, 0.0, 0.0, 0.9, 1.0], "has no area"),
+            ([200.0, 0.0, 300.0, 9.0, 0.9, 1.0], "has no area"),
+        ] {
+            assert!(read(wrong).unwrap_err().contains(why), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn yolo_takes_the_best_class_of_each_column() {
+        let columns = array![[50.0], [25.0], [20.0], [10.0], [0.6], [0.7]];
+        let form = box_form(LayoutFile::Yolo, 2, None).unwrap();
+        let found = candidates(&Table(vec![columns.t()]), &form, &RULES).unwrap();
+        assert_eq!((found.len(), found[0].class), (1, 1));
+        assert_eq!((found[0].region.x, found[0].region.y), (40.0, 20.0));
+    }
+}

@@ -1,0 +1,159 @@
+//! `manifest.toml` as it is written: the one place that knows its form, for reading and writing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vision::{InputSpec, Interpolation, Resize};
+
+use super::super::layout::{OutputFile, Task, ThresholdsFile};
+
+/// The manifest as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::model) struct ManifestFile {
+    pub(in crate::model) schema: i64,
+    pub(in crate::model) name: String,
+    pub(in crate::model) version: String,
+    pub(in crate::model) task: Task,
+    pub(in crate::model) description: String,
+    pub(in crate::model) onnx: String,
+    pub(in crate::model) onnx_sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::model) fixed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::model) fixed_sha256: Option<String>,
+    pub(in crate::model) trained_on: String,
+    pub(in crate::model) input: InputFile,
+    pub(in crate::model) output: OutputFile,
+    pub(in crate::model) thresholds: ThresholdsFile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::model) good_label: Option<String>,
+    #[serde(default)]
+    pub(in crate::model) labels: Vec<LabelFile>,
+    #[serde(default)]
+    pub(in crate::model) golden: Vec<GoldenFile>,
+    #[serde(default)]
+    pub(in crate::model) metrics: BTreeMap<String, f64>,
+}
+
+/// `[input]` as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::model) struct InputFile {
+    pub(in crate::model) name: String,
+    pub(in crate::model) width_px: u32,
+    pub(in crate::model) height_px: u32,
+    pub(in crate::model) channels: u32,
+    pub(in crate::model) reverse_input_channels: bool,
+    pub(in crate::model) mean_values: Vec<f32>,
+    pub(in crate::model) scale_values: Vec<f32>,
+    pub(in crate::model) resize_type: ResizeFile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::model) resize_shorter_px: Option<u32>,
+    interpolation: InterpolationFile,
+    pub(in crate::model) pad_value: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::model) enum ResizeFile {
+    Standard,
+    FitToWindowLetterbox,
+    Letterbox,
+    LetterboxTopLeft,
+    Crop,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum InterpolationFile {
+    Area,
+    Linear,
+    LinearAntialias,
+    LinearAntialiasExact,
+    CubicAntialias,
+}
+
+/// A label as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::model) struct LabelFile {
+    pub(in crate::model) name: String,
+    pub(in crate::model) code: String,
+}
+
+/// A golden vector as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::model) struct GoldenFile {
+    pub(in crate::model) image: String,
+    pub(in crate::model) image_sha256: String,
+    pub(in crate::model) outputs: String,
+    pub(in crate::model) outputs_sha256: String,
+    pub(in crate::model) tolerance: f32,
+}
+
+impl InputFile {
+    pub(in crate::model) fn new(name: &str, input: &InputSpec) -> Self {
+        Self {
+            name: name.to_owned(),
+            width_px: input.width_px,
+            height_px: input.height_px,
+            channels: input.channels,
+            reverse_input_channels: input.reverse_input_channels,
+            mean_values: input.mean_values.clone(),
+            scale_values: input.scale_values.clone(),
+            resize_type: match input.resize {
+                Resize::Standard => ResizeFile::Standard,
+                Resize::FitToWindowLetterbox => ResizeFile::FitToWindowLetterbox,
+                Resize::Letterbox => ResizeFile::Letterbox,
+                Resize::LetterboxTopLeft => ResizeFile::LetterboxTopLeft,
+                Resize::Crop { .. } => ResizeFile::Crop,
+            },
+            resize_shorter_px: match input.resize {
+                Resize::Crop { shorter_px } => Some(shorter_px),
+                Resize::Standard
+                | Resize::FitToWindowLetterbox
+                | Resize::Letterbox
+                | Resize::LetterboxTopLeft => None,
+            },
+            interpolation: match input.interpolation {
+                Interpolation::Area => InterpolationFile::Area,
+                Interpolation::Linear => InterpolationFile::Linear,
+                Interpolation::LinearAntialias => InterpolationFile::LinearAntialias,
+                Interpolation::LinearAntialiasExact => InterpolationFile::LinearAntialiasExact,
+                Interpolation::CubicAntialias => InterpolationFile::CubicAntialias,
+            },
+            pad_value: input.pad_value,
+        }
+    }
+
+    pub(in crate::model) fn spec(&self) -> InputSpec {
+        InputSpec {
+            width_px: self.width_px,
+            height_px: self.height_px,
+            channels: self.channels,
+            reverse_input_channels: self.reverse_input_channels,
+            mean_values: self.mean_values.clone(),
+            scale_values: self.scale_values.clone(),
+            resize: match self.resize_type {
+                ResizeFile::Standard => Resize::Standard,
+                ResizeFile::FitToWindowLetterbox => Resize::FitToWindowLetterbox,
+                ResizeFile::Letterbox => Resize::Letterbox,
+                ResizeFile::LetterboxTopLeft => Resize::LetterboxTopLeft,
+                ResizeFile::Crop => Resize::Crop {
+                    shorter_px: self.resize_shorter_px.unwrap_or_default(),
+                },
+            },
+            interpolation: match self.interpolation {
+                InterpolationFile::Area => Interpolation::Area,
+                InterpolationFile::Linear => Interpolation::Linear,
+                InterpolationFile::LinearAntialias => Interpolation::LinearAntialias,
+                InterpolationFile::LinearAntialiasExact => Interpolation::LinearAntialiasExact,
+                InterpolationFile::CubicAntialias => Interpolation::CubicAntialias,
+            },
+            pad_value: self.pad_value,
+        }
+    }
+}
