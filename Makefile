@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench train-setup clean
+.PHONY: help setup demo test lint lint-tools bench train-setup exporters clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -44,6 +44,9 @@ bench: setup ## run the benchmarks
 train-setup: ## a Python environment for training models, in .deps/train (5 GB)
 	python3 -m venv .deps/train
 	.deps/train/bin/pip install --disable-pip-version-check -r models/train/requirements.txt
+
+exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
+	@scripts/exporters.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean
