@@ -29,7 +29,7 @@ pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
 pub use input::{InputSpec, Interpolation, Resize};
-pub use prepare::{Preparer, normalise_only};
+pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use video::Video;
 pub use yuyv::picture_from_yuyv;
