@@ -31,7 +31,7 @@ pub use layout::{
     Activation, Axes, Coordinates, ImageScore, Layout, LayoutFile, OutputFile, Range, Task,
     ThresholdsFile,
 };
-pub use manifest::Manifest;
+pub use manifest::{Manifest, ProvedBy};
 pub use output::{RawOutput, Role};
 pub use package::{MANIFEST, ModelPackage, PackageError};
 pub use provider::{Provider, ProviderNameError, SessionOptions};

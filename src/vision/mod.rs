@@ -32,7 +32,7 @@ pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
 pub use input::{InputSpec, Interpolation, Resize};
-pub use prepare::{Preparer, normalise_only};
+pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use truth::{label_regions, spread_map};
 pub use video::Video;
