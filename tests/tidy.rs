@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the ground; a room names only rooms below its own line.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "app",
     "line",
     "station",
+    "teach",
     "inspect",
     "source",
     "publish",

@@ -9,12 +9,14 @@ mod encode;
 mod error;
 mod fitness;
 mod flat_field;
+mod heat;
 mod input;
 mod prepare;
 mod regions;
 mod sampling;
 #[cfg(test)]
 mod testing;
+mod thumbnail;
 mod video;
 mod view;
 mod whole;
@@ -26,9 +28,11 @@ pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
+pub use heat::draw_heat;
 pub use input::{InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only};
 pub use regions::{REGIONS_MAX, Region, regions};
+pub use thumbnail::{Shift, shift, thumbnail};
 pub use video::Video;
 pub use yuyv::picture_from_yuyv;
 
