@@ -7,31 +7,20 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::thread;
 
 use ndarray::{Array2, ArrayView2};
 
-/// Rows that are measured anew in one go.
-const BATCH_ROWS: usize = 2048;
-/// Multiplications under which a second thread costs more than it brings.
-const THREAD_WORK_MIN: usize = 4_000_000;
-
-/// Chooses at most `n_max` rows of `rows`, beginning with the row `first`, on `n_threads` threads.
+/// Chooses at most `n_max` rows of `rows`, beginning with the row `first`.
 ///
-/// The indices come in the order of the choice; the same for any number of threads. Fewer than
-/// `n_max` come where the rest only repeats what is chosen.
-pub fn greedy_k_centre(
-    rows: &ArrayView2<'_, f32>,
-    first: usize,
-    n_max: usize,
-    n_threads: usize,
-) -> Vec<usize> {
+/// The indices come in the order of the choice. Fewer than `n_max` come where the rest only repeats
+/// what is chosen.
+pub fn greedy_k_centre(rows: &ArrayView2<'_, f32>, first: usize, n_max: usize) -> Vec<usize> {
     let rows = rows.as_standard_layout();
     let dimensions = rows.ncols();
     let (Some(values), true) = (rows.as_slice(), first < rows.nrows() && 0 < dimensions) else {
         return Vec::new();
     };
-    let mut choice = Choice::new(values, dimensions, n_threads.max(1));
+    let mut choice = Choice::new(values, dimensions);
     choice.take(first);
     while choice.chosen.len() < n_max {
         match choice.farthest() {
@@ -46,36 +35,35 @@ pub fn greedy_k_centre(
 struct Choice<'a> {
     values: &'a [f32],
     dimensions: usize,
-    n_threads: usize,
     chosen: Vec<usize>,
     /// The chosen rows again, one after the other.
     centres: Vec<f32>,
-    known: Vec<Known>,
-    queue: BinaryHeap<(u32, Reverse<usize>)>,
+    queue: BinaryHeap<Bound>,
 }
 
-/// The squared distance to the nearest of the first `n_centres` chosen rows.
-#[derive(Clone, Copy)]
-struct Known {
-    distance2: f32,
+/// A row waits under the squared distance to the nearest of the first `n_centres` chosen rows.
+/// Squared distances are never negative, and so their bits rank as they do; of equals the first row
+/// comes to the top.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Bound {
+    distance2_bits: u32,
+    row: Reverse<usize>,
     n_centres: usize,
 }
 
 impl<'a> Choice<'a> {
-    fn new(values: &'a [f32], dimensions: usize, n_threads: usize) -> Self {
-        let n_rows = values.len() / dimensions;
-        let unknown = Known {
-            distance2: f32::INFINITY,
+    fn new(values: &'a [f32], dimensions: usize) -> Self {
+        let unknown = |row| Bound {
+            distance2_bits: f32::INFINITY.to_bits(),
+            row: Reverse(row),
             n_centres: 0,
         };
         Self {
             values,
             dimensions,
-            n_threads,
             chosen: Vec::new(),
             centres: Vec::new(),
-            known: vec![unknown; n_rows],
-            queue: (0..n_rows).map(|row| (u32::MAX, Reverse(row))).collect(),
+            queue: (0..values.len() / dimensions).map(unknown).collect(),
         }
     }
 
@@ -94,69 +82,26 @@ impl<'a> Choice<'a> {
     /// The row that lies farthest from the chosen ones; `None` if all lie on one of them.
     fn farthest(&mut self) -> Option<usize> {
         loop {
-            let (_, Reverse(row)) = *self.queue.peek()?;
-            let known = *self.known.get(row)?;
-            if known.n_centres == self.chosen.len() {
-                return (0.0 < known.distance2 && known.distance2.is_finite()).then_some(row);
+            let top = *self.queue.peek()?;
+            let mut distance2 = f32::from_bits(top.distance2_bits);
+            if top.n_centres == self.chosen.len() {
+                let is_apart = 0.0 < distance2 && distance2.is_finite();
+                return is_apart.then_some(top.row.0);
             }
-            self.measure_the_top();
-        }
-    }
-
-    /// Measures the rows with the greatest bounds against the rows chosen since.
-    fn measure_the_top(&mut self) {
-        let mut batch = Vec::with_capacity(BATCH_ROWS);
-        let mut work = 0;
-        while batch.len() < BATCH_ROWS
-            && let Some((_, Reverse(row))) = self.queue.peek()
-            && let Some(known) = self.known.get(*row)
-            && known.n_centres < self.chosen.len()
-        {
-            work += (self.chosen.len() - known.n_centres) * self.dimensions;
-            batch.push((*row, *known));
-            self.queue.pop();
-        }
-        let n_threads = if work < THREAD_WORK_MIN {
-            1
-        } else {
-            self.n_threads
-        };
-        let part = batch.len().div_ceil(n_threads).max(1);
-        thread::scope(|scope| {
-            let mut parts = batch.chunks_mut(part);
-            let own = parts.next();
-            for other in parts {
-                let this = &*self;
-                scope.spawn(move || this.measure(other));
+            let row = self.row(top.row.0);
+            let unseen = self.centres.get(top.n_centres * self.dimensions..);
+            for centre in unseen.unwrap_or_default().chunks_exact(self.dimensions) {
+                distance2 = distance2.min(squared_distance(row, centre));
             }
-            if let Some(own) = own {
-                self.measure(own);
-            }
-        });
-        for (row, known) in batch {
-            // Squared distances are never negative, and so their bits rank as they do.
-            self.queue.push((known.distance2.to_bits(), Reverse(row)));
-            if let Some(slot) = self.known.get_mut(row) {
-                *slot = known;
-            }
-        }
-    }
-
-    fn measure(&self, batch: &mut [(usize, Known)]) {
-        for (row, known) in batch {
-            let row = self.row(*row);
-            let unseen = known.n_centres * self.dimensions;
-            let centres = self.centres.get(unseen..).unwrap_or_default();
-            for centre in centres.chunks_exact(self.dimensions) {
-                known.distance2 = known.distance2.min(distance2(row, centre));
-            }
-            known.n_centres = self.chosen.len();
+            let mut slot = self.queue.peek_mut()?;
+            slot.distance2_bits = distance2.to_bits();
+            slot.n_centres = self.chosen.len();
         }
     }
 }
 
 /// The squared Euclidean distance; sums in lanes, so that the compiler uses the wide registers.
-pub(super) fn distance2(a: &[f32], b: &[f32]) -> f32 {
+fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -166,12 +111,8 @@ pub(super) fn distance2(a: &[f32], b: &[f32]) -> f32 {
             *sum += (a - b) * (a - b);
         }
     }
-    let rest: f32 = a_rest
-        .iter()
-        .zip(b_rest)
-        .map(|(a, b)| (a - b).powi(2))
-        .sum();
-    sums.iter().sum::<f32>() + rest
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b).powi(2));
+    sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 /// Fewer dimensions that keep distances nearly as they are: each is a sum of all with random signs
@@ -229,7 +170,7 @@ mod tests {
             for index in 0..rows.nrows() {
                 let nearest = chosen
                     .iter()
-                    .map(|centre| distance2(&row(index), &row(*centre)))
+                    .map(|centre| squared_distance(&row(index), &row(*centre)))
                     .fold(f32::INFINITY, f32::min);
                 if best.1 < nearest {
                     best = (index, nearest);
@@ -244,20 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn the_choice_is_that_of_measuring_everything_on_any_number_of_threads() {
+    fn the_choice_is_that_of_measuring_everything() {
         let rows = clumps(3000, 19, 3);
         let expected = plain(&rows, 5, 40);
         assert_eq!(expected.len(), 40);
-        for n_threads in [1, 2, 5] {
-            assert_eq!(greedy_k_centre(&rows.view(), 5, 40, n_threads), expected);
-        }
+        assert_eq!(greedy_k_centre(&rows.view(), 5, 40), expected);
     }
 
     #[test]
     fn rows_that_repeat_are_chosen_once() {
         let rows = Array2::from_shape_fn((100, 4), |(row, _)| (row % 3) as f32);
-        assert_eq!(greedy_k_centre(&rows.view(), 1, 50, 2), [1, 0, 2]);
-        assert!(greedy_k_centre(&rows.view(), 100, 50, 2).is_empty());
+        assert_eq!(greedy_k_centre(&rows.view(), 1, 50), [1, 0, 2]);
+        assert!(greedy_k_centre(&rows.view(), 100, 50).is_empty());
     }
 
     #[test]
@@ -266,7 +205,7 @@ mod tests {
         let fewer = project(&rows.view(), 64, 7);
         assert_eq!(fewer, project(&rows.view(), 64, 7));
         let distance = |rows: &Array2<f32>, a, b| {
-            distance2(&rows.row(a).to_vec(), &rows.row(b).to_vec()).sqrt()
+            squared_distance(&rows.row(a).to_vec(), &rows.row(b).to_vec()).sqrt()
         };
         // Clump 0 and clump 12 are far from each other, rows of one clump are near.
         let (far, near) = (distance(&rows, 0, 11), distance(&rows, 1, 14));

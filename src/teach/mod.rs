@@ -6,11 +6,16 @@
 mod cache;
 mod coreset;
 mod error;
+mod histogram;
 mod look;
 mod method;
+mod page;
 mod spread;
+mod whitening;
 
 pub use cache::{CACHE_BYTES_MAX, Cache, Found, key};
 pub use coreset::{greedy_k_centre, project};
 pub use error::TeachError;
+pub use histogram::Scores;
 pub use look::{Look, Part, first_size, list};
+pub use whitening::{Moments, Whitening};
