@@ -21,6 +21,8 @@ pub(super) struct BoxRules {
     pub(super) n_labels: usize,
     pub(super) width_px: f64,
     pub(super) height_px: f64,
+    /// Whether a box without area on the input is left out, or an error of the model.
+    pub(super) leaves_out_empty: bool,
 }
 
 /// Reads `[n, 6]`: x1, y1, x2, y2, score, class. Rows of score 0 are padding.
@@ -41,11 +43,12 @@ pub(super) fn boxes_scores_classes(
         if score < rules.confidence_threshold {
             continue;
         }
-        found.push(Candidate {
+        let region = rules.clip(x1.into(), y1.into(), x2.into(), y2.into())?;
+        found.extend(region.map(|region| Candidate {
             class,
             score,
-            region: rules.clip(x1.into(), y1.into(), x2.into(), y2.into())?,
-        });
+            region,
+        }));
     }
     Ok(found)
 }
@@ -80,22 +83,27 @@ pub(super) fn yolo(
         }
         let (x, y) = (f64::from(x), f64::from(y));
         let (half_width, half_height) = (f64::from(width) / 2.0, f64::from(height) / 2.0);
-        found.push(Candidate {
+        let region = rules.clip(
+            x - half_width,
+            y - half_height,
+            x + half_width,
+            y + half_height,
+        )?;
+        found.extend(region.map(|region| Candidate {
             class: best.0,
             score: best.1,
-            region: rules.clip(
-                x - half_width,
-                y - half_height,
-                x + half_width,
-                y + half_height,
-            )?,
-        });
+            region,
+        }));
     }
-    suppress(found, iou_threshold)
+    suppress(found, iou_threshold, rules.leaves_out_empty)
 }
 
 /// Keeps the strongest of boxes of one class that overlap more than `iou_threshold`.
-fn suppress(mut found: Vec<Candidate>, iou_threshold: f32) -> Result<Vec<Candidate>, String> {
+fn suppress(
+    mut found: Vec<Candidate>,
+    iou_threshold: f32,
+    keeps_best: bool,
+) -> Result<Vec<Candidate>, String> {
     // Strongest first; boxes of the same strength stay in the model's order.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Candidate> = Vec::new();
@@ -109,6 +117,9 @@ fn suppress(mut found: Vec<Candidate>, iou_threshold: f32) -> Result<Vec<Candida
         }
         // Also keeps the comparison of each with each short.
         if kept.len() >= DETECTIONS_MAX {
+            if keeps_best {
+                break;
+            }
             return Err(too_many());
         }
         kept.push(candidate);
@@ -131,17 +142,19 @@ pub(super) fn iou(a: &RectPx, b: &RectPx) -> f64 {
 }
 
 impl BoxRules {
-    /// The part of a box that lies on the input.
-    fn clip(&self, x1: f64, y1: f64, x2: f64, y2: f64) -> Result<RectPx, String> {
+    /// The part of a box that lies on the input; `None` where an empty one is left out.
+    fn clip(&self, x1: f64, y1: f64, x2: f64, y2: f64) -> Result<Option<RectPx>, String> {
         let (left, top) = (x1.max(0.0), y1.max(0.0));
         let (right, bottom) = (x2.min(self.width_px), y2.min(self.height_px));
         if left < right && top < bottom {
-            Ok(RectPx {
+            Ok(Some(RectPx {
                 x: left,
                 y: top,
                 width: right - left,
                 height: bottom - top,
-            })
+            }))
+        } else if self.leaves_out_empty {
+            Ok(None)
         } else {
             Err(format!(
                 "the box ({x1}, {y1}) to ({x2}, {y2}) has no area on the input of {} x {} px",
@@ -170,6 +183,7 @@ mod tests {
         n_labels: 2,
         width_px: 100.0,
         height_px: 50.0,
+        leaves_out_empty: false,
     };
 
     fn read(row: [f32; 6]) -> Result<Vec<Candidate>, String> {
@@ -235,12 +249,13 @@ mod tests {
                 .map(|i| candidate(0, 0.9, 20.0 * f64::from(i)))
                 .collect()
         };
-        assert_eq!(suppress(apart(1000), 0.5).unwrap().len(), 1000);
+        assert_eq!(suppress(apart(1000), 0.5, false).unwrap().len(), 1000);
         assert!(
-            suppress(apart(1001), 0.5)
+            suppress(apart(1001), 0.5, false)
                 .unwrap_err()
                 .contains("more than 1000")
         );
+        assert_eq!(suppress(apart(1001), 0.5, true).unwrap().len(), 1000);
     }
 
     proptest! {
@@ -249,7 +264,7 @@ mod tests {
             boxes in prop::collection::vec((0..2_usize, 0.0..=1.0_f32, 0.0..60.0_f64), 0..40)
         ) {
             let all: Vec<_> = boxes.into_iter().map(|(c, s, x)| candidate(c, s, x)).collect();
-            let kept = suppress(all.clone(), 0.4).unwrap();
+            let kept = suppress(all.clone(), 0.4, false).unwrap();
             let doubles = |a: &Candidate, b: &Candidate| {
                 a.class == b.class && iou(&a.region, &b.region) > f64::from(0.4_f32)
             };

@@ -1,57 +1,21 @@
 //! From a graph's numbers to detections in pixels of the frame as the camera gave it.
 
-use ndarray::{ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix4};
+use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix4};
 
 use crate::domain::{Detection, PointPx, RectPx, Score};
 use crate::vision::{Region, regions};
 
 use super::boxes::{self, BoxRules, Candidate, too_many};
-use super::error::{ModelError, with_causes};
+use super::error::with_causes;
+use super::graph::shape_text;
 use super::layout::Layout;
 use super::manifest::Manifest;
+use super::output::{RawOutput, Role, all};
 
 /// Most detections of one picture; more is an error of the model or the picture.
 pub const DETECTIONS_MAX: usize = 1000;
 /// How far a probability may be outside 0 to 1 by rounding.
 const ROUNDING: f32 = 1e-3;
-
-/// A graph's output: every number is finite.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RawOutput(ArrayD<f32>);
-
-impl RawOutput {
-    /// Takes the numbers that `model` (name and version) gave, as they are.
-    ///
-    /// # Errors
-    /// [`ModelError::Output`] if any is NaN or infinite; the part is `Indeterminate(Model)`.
-    pub fn new(model: &str, values: ArrayD<f32>) -> Result<Self, ModelError> {
-        let finite = match values.as_slice() {
-            Some(values) => all(values, f32::is_finite),
-            None => values.iter().all(|value| value.is_finite()),
-        };
-        if finite {
-            return Ok(Self(values));
-        }
-        let n_bad = values.iter().filter(|value| !value.is_finite()).count();
-        Err(ModelError::Output {
-            model: model.to_owned(),
-            problem: format!("{n_bad} of {} numbers are NaN or infinite", values.len()),
-        })
-    }
-
-    /// The numbers in the manifest's layout.
-    pub fn values(&self) -> ArrayViewD<'_, f32> {
-        self.0.view()
-    }
-}
-
-/// Whether `good` holds everywhere; in blocks without an early end, so that the compiler can use
-/// the processor's wide registers.
-fn all(values: &[f32], good: impl Fn(f32) -> bool) -> bool {
-    values
-        .chunks(4096)
-        .all(|block| block.iter().fold(true, |all, value| all & good(*value)))
-}
 
 /// A probability, moved into 0 to 1 if rounding put it just outside.
 pub(super) fn checked_score(value: f32) -> Result<f32, String> {
@@ -78,37 +42,47 @@ fn check_probabilities(values: &ArrayViewD<'_, f32>) -> Result<(), String> {
     ))
 }
 
-/// Whether `shape` is the layout's.
-pub(super) fn check_shape(manifest: &Manifest, shape: &[usize]) -> Result<(), String> {
-    let expected = manifest.layout.shape(manifest.labels.len());
+/// Whether each output has the layout's shape.
+pub(super) fn check_shapes(manifest: &Manifest, raw: &RawOutput) -> Result<(), String> {
     let is_map = matches!(
         manifest.layout,
         Layout::ClassMaps { .. } | Layout::AnomalyMap { .. }
     );
-    let fits = shape.len() == expected.len()
-        && shape
-            .iter()
-            .zip(&expected)
-            .all(|(found, expected)| match expected {
-                Some(expected) => found == expected,
-                None => !is_map || *found > 0,
-            });
-    if fits {
-        return Ok(());
+    for (role, values) in raw.tensors() {
+        let (shape, shapes) = (
+            values.shape(),
+            manifest.layout.shapes(role, manifest.labels.len()),
+        );
+        let fits = |expected: &Vec<Option<usize>>| {
+            let sides = shape.iter().zip(expected);
+            shape.len() == expected.len()
+                && sides
+                    .map(|(found, expected)| match expected {
+                        Some(expected) => found == expected,
+                        None => !is_map || *found > 0,
+                    })
+                    .all(|fits| fits)
+        };
+        if !shapes.iter().any(fits) {
+            return Err(format!(
+                "its shape is {shape:?} where the layout has {}",
+                shapes
+                    .first()
+                    .map_or_else(String::new, |shape| shape_text(shape))
+            ));
+        }
     }
-    Err(format!(
-        "its shape is {shape:?} where the layout has {}",
-        shape_text(&expected)
-    ))
+    Ok(())
 }
 
-/// A shape for a message, free sides as `n`.
-pub(super) fn shape_text(shape: &[Option<usize>]) -> String {
-    let sides: Vec<_> = shape
-        .iter()
-        .map(|side| side.map_or_else(|| "n".to_owned(), |side| side.to_string()))
-        .collect();
-    format!("[{}]", sides.join(", "))
+/// Which detections are wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Wanted {
+    /// Those that the thresholds of the manifest let through.
+    ByThresholds,
+    /// Boxes and classes from this score on, the best [`DETECTIONS_MAX`] of them: for curves over
+    /// all thresholds. Regions of maps stay those of the manifest.
+    From(f32),
 }
 
 /// The detections in `raw`; the message says why they cannot be trusted.
@@ -116,9 +90,14 @@ pub(super) fn decode(
     manifest: &Manifest,
     raw: &RawOutput,
     original_from_input: &dyn Fn(PointPx) -> PointPx,
+    wanted: Wanted,
 ) -> Result<Vec<Detection>, String> {
-    check_shape(manifest, raw.0.shape())?;
-    let view = raw.0.view();
+    check_shapes(manifest, raw)?;
+    let view = values(raw)?;
+    let threshold = |confidence_threshold| match wanted {
+        Wanted::ByThresholds => confidence_threshold,
+        Wanted::From(score_min) => score_min,
+    };
     let found = match manifest.layout {
         Layout::ClassMaps { .. } => class_maps(manifest, view)?,
         Layout::AnomalyMap { .. } => anomaly_map(manifest, view)?,
@@ -126,8 +105,21 @@ pub(super) fn decode(
             confidence_threshold,
             good,
             logits,
-        } => class_scores(manifest, &view, (confidence_threshold, good, logits))?,
-        Layout::BoxesScoresClasses { .. } | Layout::Yolo { .. } => detect(manifest, view)?,
+        } => {
+            let scores = scores(&view, logits)?;
+            let found = class_scores(manifest, &scores, (threshold(confidence_threshold), good));
+            keep_best(found, wanted)
+        }
+        Layout::BoxesScoresClasses {
+            confidence_threshold,
+        }
+        | Layout::Yolo {
+            confidence_threshold,
+            ..
+        } => keep_best(
+            detect(manifest, view, (threshold(confidence_threshold), wanted))?,
+            wanted,
+        ),
     };
     if found.len() > DETECTIONS_MAX {
         return Err(too_many());
@@ -136,6 +128,51 @@ pub(super) fn decode(
         .into_iter()
         .map(|found| found.into_detection(manifest, original_from_input))
         .collect()
+}
+
+fn values(raw: &RawOutput) -> Result<ArrayViewD<'_, f32>, String> {
+    raw.tensor(Role::Values)
+        .ok_or_else(|| "the run gave no values".to_owned())
+}
+
+fn keep_best(mut found: Vec<Found>, wanted: Wanted) -> Vec<Found> {
+    if wanted != Wanted::ByThresholds && found.len() > DETECTIONS_MAX {
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(DETECTIONS_MAX);
+    }
+    found
+}
+
+/// How bad each cell looks, 0 to 1; `None` for layouts without maps, or if it cannot be trusted.
+pub(super) fn score_map(manifest: &Manifest, raw: &RawOutput) -> Option<Array2<f32>> {
+    check_shapes(manifest, raw).ok()?;
+    let is_segment = match manifest.layout {
+        Layout::ClassMaps { .. } => true,
+        Layout::AnomalyMap { .. } => false,
+        Layout::ClassScores { .. } | Layout::BoxesScoresClasses { .. } | Layout::Yolo { .. } => {
+            return None;
+        }
+    };
+    let maps = maps(values(raw).ok()?).ok()?;
+    let first = maps
+        .index_axis(Axis(0), 0)
+        .index_axis_move(Axis(0), 0)
+        .to_owned();
+    // Channel 0 of class maps is good.
+    Some(if is_segment { 1.0 - first } else { first })
+}
+
+/// The probability of each label; `None` for layouts that are no classifiers, or if they cannot be
+/// trusted.
+pub(super) fn label_scores(manifest: &Manifest, raw: &RawOutput) -> Option<Vec<f32>> {
+    check_shapes(manifest, raw).ok()?;
+    match manifest.layout {
+        Layout::ClassScores { logits, .. } => scores(&values(raw).ok()?, logits).ok(),
+        Layout::ClassMaps { .. }
+        | Layout::AnomalyMap { .. }
+        | Layout::BoxesScoresClasses { .. }
+        | Layout::Yolo { .. } => None,
+    }
 }
 
 /// A detection on the input, before it goes back to the frame.
@@ -308,17 +345,20 @@ fn anomaly_map(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Fou
     Ok(found)
 }
 
+/// The probabilities of a classifier.
+fn scores(view: &ArrayViewD<'_, f32>, logits: bool) -> Result<Vec<f32>, String> {
+    if logits {
+        return Ok(softmax(view.iter().copied()));
+    }
+    check_probabilities(view)?;
+    Ok(view.iter().copied().collect())
+}
+
 fn class_scores(
     manifest: &Manifest,
-    view: &ArrayViewD<'_, f32>,
-    (confidence_threshold, good, logits): (f32, usize, bool),
-) -> Result<Vec<Found>, String> {
-    let scores: Vec<f32> = if logits {
-        softmax(view.iter().copied())
-    } else {
-        check_probabilities(view)?;
-        view.iter().copied().collect()
-    };
+    scores: &[f32],
+    (confidence_threshold, good): (f32, usize),
+) -> Vec<Found> {
     let whole = RectPx {
         x: 0.0,
         y: 0.0,
@@ -345,8 +385,8 @@ fn class_scores(
     let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b));
     match (best, scores.get(good)) {
         // Nothing is sure, yet "good" is not the answer either: that is no pass in silence.
-        (Some(best), Some(good)) if sure.is_empty() && best.1 >= *good => Ok(vec![found(best)]),
-        _ => Ok(sure),
+        (Some(best), Some(good)) if sure.is_empty() && best.1 >= *good => vec![found(best)],
+        _ => sure,
     }
 }
 
@@ -357,25 +397,25 @@ fn softmax(logits: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn detect(manifest: &Manifest, view: ArrayViewD<'_, f32>) -> Result<Vec<Found>, String> {
+fn detect(
+    manifest: &Manifest,
+    view: ArrayViewD<'_, f32>,
+    (confidence_threshold, wanted): (f32, Wanted),
+) -> Result<Vec<Found>, String> {
     let rows = view
         .index_axis_move(Axis(0), 0)
         .into_dimensionality::<Ix2>()
         .map_err(|error| error.to_string())?;
-    let rules = |confidence_threshold| BoxRules {
+    let rules = BoxRules {
         confidence_threshold,
         n_labels: manifest.labels.len(),
         width_px: f64::from(manifest.input.width_px),
         height_px: f64::from(manifest.input.height_px),
+        leaves_out_empty: wanted != Wanted::ByThresholds,
     };
     let found = match manifest.layout {
-        Layout::BoxesScoresClasses {
-            confidence_threshold,
-        } => boxes::boxes_scores_classes(&rows, &rules(confidence_threshold))?,
-        Layout::Yolo {
-            confidence_threshold,
-            iou_threshold,
-        } => boxes::yolo(&rows, &rules(confidence_threshold), iou_threshold)?,
+        Layout::BoxesScoresClasses { .. } => boxes::boxes_scores_classes(&rows, &rules)?,
+        Layout::Yolo { iou_threshold, .. } => boxes::yolo(&rows, &rules, iou_threshold)?,
         Layout::ClassMaps { .. } | Layout::ClassScores { .. } | Layout::AnomalyMap { .. } => {
             return Err("this is no list of boxes".to_owned());
         }

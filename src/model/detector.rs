@@ -1,22 +1,22 @@
 //! A loaded model: a tensor in, detections out.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use ndarray::{ArrayD, IxDyn};
-use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ndarray::Array2;
 
 use crate::domain::{Detection, PointPx};
 
-use super::decode::{self, RawOutput, shape_text};
+use super::decode::{self, Wanted};
 use super::error::ModelError;
 use super::golden::GoldenVector;
+use super::graph::{Graph, Loaded, Needs};
 use super::manifest::Manifest;
+use super::output::RawOutput;
 use super::package::ModelPackage;
-use super::provider::{self, Provider, SessionOptions};
+use super::provider::SessionOptions;
 use super::runtime::Runtime;
+use super::tensors::Tensors;
 
 /// Runs before the clock counts: the first ones allocate and, on some providers, compile.
 const WARM_UP_RUNS: usize = 1;
@@ -45,6 +45,31 @@ pub trait Detector: Send + Sync {
         raw: &RawOutput,
         original_from_input: &dyn Fn(PointPx) -> PointPx,
     ) -> Result<Vec<Detection>, ModelError>;
+
+    /// Reads the detections as [`Detector::decode`] does, but boxes and classes from `score_min` on,
+    /// whatever the confidence threshold, the best [`DETECTIONS_MAX`](super::DETECTIONS_MAX) of them:
+    /// for curves over all thresholds. Regions of maps stay those of the thresholds.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the numbers are not what the layout says.
+    fn decode_all(
+        &self,
+        raw: &RawOutput,
+        original_from_input: &dyn Fn(PointPx) -> PointPx,
+        score_min: f32,
+    ) -> Result<Vec<Detection>, ModelError>;
+
+    /// How bad each cell of a map looks, 0 to 1: what is not good for a segmentation, the map itself
+    /// for an anomaly model. `None` for other tasks, or if the numbers cannot be trusted.
+    fn score_map(&self, raw: &RawOutput) -> Option<Array2<f32>> {
+        decode::score_map(self.package().manifest(), raw)
+    }
+
+    /// A classifier's probability of each label. `None` for other tasks, or if the numbers cannot be
+    /// trusted.
+    fn class_scores(&self, raw: &RawOutput) -> Option<Vec<f32>> {
+        decode::label_scores(self.package().manifest(), raw)
+    }
 }
 
 /// What loading a model measured.
@@ -85,8 +110,8 @@ impl fmt::Display for LoadReport {
 pub struct OnnxDetector {
     package: ModelPackage,
     model: String,
-    input_shape: [usize; 4],
-    session: Mutex<Session>,
+    input_shape: [usize; 3],
+    graph: Graph,
 }
 
 impl OnnxDetector {
@@ -100,33 +125,28 @@ impl OnnxDetector {
         runtime: &Runtime,
         options: &SessionOptions,
     ) -> Result<(Self, LoadReport), ModelError> {
+        let sealed = std::mem::take(&mut package.sealed);
         let manifest = package.manifest();
         let model = format!("{} {}", manifest.name, manifest.version);
         let input = &manifest.input;
         let input_shape =
-            [1, input.channels, input.height_px, input.width_px].map(|side| side as usize);
-        let sealed = std::mem::take(&mut package.sealed);
+            [input.channels, input.height_px, input.width_px].map(|side| side as usize);
+        let needs = needs(manifest, sealed.fixed);
         let started = Instant::now();
-        let session = open_session(&model, runtime, *options, &sealed.onnx)?;
+        let graph = Loaded::open(&model, &sealed.onnx, runtime, options)?.into_graph(needs)?;
         let session_load = started.elapsed();
         drop(sealed.onnx);
-        check_graph(&model, package.manifest(), &input_shape, &session)?;
         let detector = Self {
             package,
             model,
             input_shape,
-            session: Mutex::new(session),
+            graph,
         };
         let mut largest = 0.0_f32;
         let mut sample = Vec::new();
         let n_golden = sealed.golden.len();
         for bytes in sealed.golden {
-            let golden = GoldenVector::read(
-                &detector.model,
-                detector.package.manifest(),
-                detector.package.tensor_length(),
-                bytes,
-            )?;
+            let golden = GoldenVector::read(&detector.model, detector.package.manifest(), bytes)?;
             let found = detector.infer(&golden.tensor)?;
             let difference =
                 golden.compare(&detector.model, detector.package.manifest(), &found)?;
@@ -182,33 +202,12 @@ impl Detector for OnnxDetector {
                 expected: self.package.tensor_length(),
             });
         }
-        let run_error = |source| ModelError::Run {
-            model: self.model.clone(),
-            source,
-        };
-        let Ok(mut session) = self.session.lock() else {
-            return Err(ModelError::Poisoned {
-                model: self.model.clone(),
-            });
-        };
-        let input = TensorRef::from_array_view((self.input_shape, tensor)).map_err(run_error)?;
-        let outputs = session.run(ort::inputs![input]).map_err(run_error)?;
-        let output = outputs
-            .get(&self.package.manifest().output_name)
-            .ok_or_else(|| self.output_error("the run gave no output"))?;
-        let (shape, values) = output.try_extract_tensor::<f32>().map_err(run_error)?;
-        let shape: Option<Vec<usize>> = shape
-            .iter()
-            .map(|side| usize::try_from(*side).ok())
-            .collect();
-        let shape = shape.ok_or_else(|| self.output_error("its shape is not known"))?;
-        let values = ArrayD::from_shape_vec(IxDyn(&shape), values.to_vec())
-            .map_err(|error| self.output_error(error.to_string()))?;
-        drop(outputs);
-        drop(session);
-        decode::check_shape(self.package.manifest(), values.shape())
-            .map_err(|problem| self.output_error(problem))?;
-        RawOutput::new(&self.model, values)
+        let manifest = self.package.manifest();
+        let values = self.graph.run(tensor, self.input_shape)?;
+        let roles = manifest.outputs.iter().map(|(role, _)| *role);
+        let raw = RawOutput::new(&self.model, roles.zip(values).collect())?;
+        decode::check_shapes(manifest, &raw).map_err(|problem| self.output_error(problem))?;
+        Ok(raw)
     }
 
     fn decode(
@@ -216,103 +215,33 @@ impl Detector for OnnxDetector {
         raw: &RawOutput,
         original_from_input: &dyn Fn(PointPx) -> PointPx,
     ) -> Result<Vec<Detection>, ModelError> {
-        decode::decode(self.package.manifest(), raw, original_from_input)
+        let (manifest, wanted) = (self.package.manifest(), Wanted::ByThresholds);
+        decode::decode(manifest, raw, original_from_input, wanted)
+            .map_err(|problem| self.output_error(problem))
+    }
+
+    fn decode_all(
+        &self,
+        raw: &RawOutput,
+        original_from_input: &dyn Fn(PointPx) -> PointPx,
+        score_min: f32,
+    ) -> Result<Vec<Detection>, ModelError> {
+        let (manifest, wanted) = (self.package.manifest(), Wanted::From(score_min));
+        decode::decode(manifest, raw, original_from_input, wanted)
             .map_err(|problem| self.output_error(problem))
     }
 }
 
-fn open_session(
-    model: &str,
-    runtime: &Runtime,
-    options: SessionOptions,
-    onnx: &[u8],
-) -> Result<Session, ModelError> {
-    let provider = options.provider;
-    if provider != Provider::Cpu && !runtime.providers().contains(&provider) {
-        return Err(ModelError::NoProvider {
-            library: runtime.path().to_owned(),
-            provider,
-            available: runtime.providers().to_vec(),
-        });
-    }
-    provider::session(runtime, options, onnx).map_err(|source| ModelError::Load {
-        model: model.to_owned(),
-        provider,
-        source,
-    })
-}
-
-/// Holds names, types and shapes of the graph against the manifest, before anything runs.
-fn check_graph(
-    model: &str,
-    manifest: &Manifest,
-    input_shape: &[usize; 4],
-    session: &Session,
-) -> Result<(), ModelError> {
-    let input_shape = input_shape.map(Some);
-    let output_shape = manifest.layout.shape(manifest.labels.len());
-    let mut mistakes = Vec::new();
-    for (kind, name, shape, outlets) in [
-        (
-            "input",
-            &manifest.input_name,
-            &input_shape[..],
-            session.inputs(),
+/// What the graph of this manifest must have.
+pub(super) fn needs(manifest: &Manifest, fixed: Tensors) -> Needs {
+    let input = &manifest.input;
+    let sides = [1, input.channels, input.height_px, input.width_px];
+    Needs {
+        picture: (
+            manifest.input_name.clone(),
+            sides.map(|side| Some(side as usize)).to_vec(),
         ),
-        (
-            "output",
-            &manifest.output_name,
-            &output_shape[..],
-            session.outputs(),
-        ),
-    ] {
-        match outlets {
-            [outlet] if outlet.name() == name => check_outlet(kind, outlet, shape, &mut mistakes),
-            others => {
-                let names: Vec<_> = others.iter().map(Outlet::name).collect();
-                mistakes.push(format!(
-                    "the graph has the {kind}s {names:?} and the manifest one {kind} `{name}`"
-                ));
-            }
-        }
-    }
-    if mistakes.is_empty() {
-        return Ok(());
-    }
-    Err(ModelError::Graph {
-        model: model.to_owned(),
-        mistakes,
-    })
-}
-
-fn check_outlet(
-    kind: &str,
-    outlet: &Outlet,
-    expected: &[Option<usize>],
-    mistakes: &mut Vec<String>,
-) {
-    let name = outlet.name();
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        mistakes.push(format!("the {kind} `{name}` is no tensor"));
-        return;
-    };
-    if *ty != TensorElementType::Float32 {
-        mistakes.push(format!("the {kind} `{name}` is {ty}; export it as f32"));
-    }
-    // A side below 0 is free in the graph, as a side that is `None` is free in the layout.
-    let fits = shape.len() == expected.len()
-        && shape.iter().zip(expected).all(|(found, expected)| {
-            *found < 0 || expected.is_none_or(|expected| usize::try_from(*found) == Ok(expected))
-        });
-    if !fits {
-        let found: Vec<_> = shape
-            .iter()
-            .map(|side| usize::try_from(*side).ok())
-            .collect();
-        mistakes.push(format!(
-            "the {kind} `{name}` has the shape {} and the manifest says {}",
-            shape_text(&found),
-            shape_text(expected)
-        ));
+        fixed,
+        outputs: manifest.needed_outputs(),
     }
 }

@@ -2,17 +2,19 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::Class;
 
+use super::graph::Sides;
 use super::manifest::Mistakes;
+use super::output::Role;
 
 /// The label that means "no defect" where the manifest names no other.
 const GOOD_LABEL: &str = "good";
 
 /// What kind of answer a model gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     /// One class for the whole input.
@@ -36,20 +38,26 @@ impl fmt::Display for Task {
     }
 }
 
-/// The layout as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// The layout as written; [`Layout`] says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum LayoutFile {
+pub enum LayoutFile {
+    /// Probabilities of each class in each cell.
     ClassMaps,
+    /// A probability for each class.
     ClassScores,
+    /// A number for each class, before softmax.
     Logits,
+    /// Rows of corners, score and class.
     BoxesScoresClasses,
+    /// Columns of centre, size and a score for each class.
     Yolo,
+    /// How unlike the good parts each cell is.
     AnomalyMap,
 }
 
 impl LayoutFile {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::ClassMaps => "class_maps",
             Self::ClassScores => "class_scores",
@@ -66,6 +74,18 @@ impl LayoutFile {
             Self::ClassScores | Self::Logits => Task::Classify,
             Self::BoxesScoresClasses | Self::Yolo => Task::Detect,
             Self::AnomalyMap => Task::Anomaly,
+        }
+    }
+
+    /// The outputs that it needs.
+    pub(super) fn roles(self) -> &'static [Role] {
+        match self {
+            Self::ClassMaps
+            | Self::ClassScores
+            | Self::Logits
+            | Self::BoxesScoresClasses
+            | Self::Yolo
+            | Self::AnomalyMap => &[Role::Values],
         }
     }
 
@@ -91,14 +111,24 @@ impl LayoutFile {
 }
 
 /// The thresholds as written; the layout says which of them must be there.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ThresholdsFile {
-    confidence_threshold: Option<f32>,
-    pixel_threshold: Option<f32>,
-    image_threshold: Option<f32>,
-    iou_threshold: Option<f32>,
-    area_min_px: Option<u32>,
+pub struct ThresholdsFile {
+    /// A box, a class or a region below is no detection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence_threshold: Option<f32>,
+    /// A cell belongs to a region from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_threshold: Option<f32>,
+    /// From here on a cell makes the picture a defect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_threshold: Option<f32>,
+    /// Of two boxes of one class that overlap more, the weaker goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iou_threshold: Option<f32>,
+    /// Regions with fewer output cells are noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_min_px: Option<u32>,
 }
 
 /// How the output is read, with its thresholds.
@@ -146,15 +176,15 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The shape that the output must have for `n_labels` labels; `None` is free, at least 1 for maps.
-    pub(super) fn shape(self, n_labels: usize) -> Vec<Option<usize>> {
-        match self {
+    /// The shapes that the output may have for `n_labels` labels; `None` is free, at least 1 for maps.
+    pub(super) fn shapes(self, _role: Role, n_labels: usize) -> Vec<Sides> {
+        vec![match self {
             Self::ClassMaps { .. } => vec![Some(1), Some(1 + n_labels), None, None],
             Self::ClassScores { .. } => vec![Some(1), Some(n_labels)],
             Self::BoxesScoresClasses { .. } => vec![Some(1), None, Some(6)],
             Self::Yolo { .. } => vec![Some(1), Some(4 + n_labels), None],
             Self::AnomalyMap { .. } => vec![Some(1), Some(1), None, None],
-        }
+        }]
     }
 }
 

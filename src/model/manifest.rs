@@ -1,15 +1,20 @@
-//! `manifest.toml` of a model package as it is written, and what it means once checked.
+//! What the manifest of a model package means once it is checked.
+
+mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::domain::{Class, Name};
-use crate::vision::{InputSpec, Interpolation, Resize};
+use crate::vision::InputSpec;
 
-use super::layout::{Layout, LayoutFile, Task, ThresholdsFile, check_layout};
+use super::graph::NeededOutput;
+use super::layout::{Layout, LayoutFile, Task, check_layout};
+use super::output::Role;
+
+pub use file::OutputFile;
+pub(super) use file::{GoldenFile, InputFile, LabelFile, ManifestFile};
 
 /// The manifest's form that this program reads.
 pub(super) const SCHEMA: i64 = 1;
@@ -19,84 +24,6 @@ pub(super) const LABELS_MAX: usize = 256;
 pub(super) const GOLDEN_MAX: usize = 32;
 /// Largest input side.
 pub(super) const INPUT_SIDE_MAX_PX: u32 = 4096;
-
-/// The manifest as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ManifestFile {
-    schema: i64,
-    name: String,
-    version: String,
-    task: Task,
-    description: String,
-    onnx: String,
-    onnx_sha256: String,
-    trained_on: String,
-    input: InputFile,
-    output: OutputFile,
-    thresholds: ThresholdsFile,
-    #[serde(default)]
-    good_label: Option<String>,
-    #[serde(default)]
-    labels: Vec<LabelFile>,
-    #[serde(default)]
-    golden: Vec<GoldenFile>,
-    #[serde(default)]
-    metrics: BTreeMap<String, f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InputFile {
-    name: String,
-    width_px: u32,
-    height_px: u32,
-    channels: u32,
-    reverse_input_channels: bool,
-    mean_values: Vec<f32>,
-    scale_values: Vec<f32>,
-    resize_type: ResizeFile,
-    interpolation: InterpolationFile,
-    pad_value: u8,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ResizeFile {
-    Standard,
-    FitToWindowLetterbox,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum InterpolationFile {
-    Area,
-    Linear,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OutputFile {
-    name: String,
-    layout: LayoutFile,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LabelFile {
-    name: String,
-    code: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GoldenFile {
-    image: String,
-    image_sha256: String,
-    outputs: String,
-    outputs_sha256: String,
-    tolerance: f32,
-}
 
 /// One golden vector: an input picture and what the exporter's model made of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,8 +54,8 @@ pub struct Manifest {
     pub input_name: String,
     /// Size, channels and normalisation of the input.
     pub input: InputSpec,
-    /// The name of the graph's output.
-    pub output_name: String,
+    /// The names of the graph's outputs that the layout needs.
+    pub outputs: Vec<(Role, String)>,
     /// How the output is read, with the thresholds that belong to it.
     pub layout: Layout,
     /// The labels in the order of the output's channels.
@@ -136,7 +63,21 @@ pub struct Manifest {
     /// What was measured on the package's test set, by name.
     pub metrics: BTreeMap<String, f64>,
     pub(super) onnx: String,
+    /// The file of the fixed inputs, and its hash.
+    pub(super) fixed: Option<(String, String)>,
     pub(super) golden: Vec<Golden>,
+}
+
+impl Manifest {
+    /// What the graph must give.
+    pub(super) fn needed_outputs(&self) -> Vec<NeededOutput> {
+        let needed = |(role, name): &(Role, String)| NeededOutput {
+            name: name.clone(),
+            shapes: self.layout.shapes(*role, self.labels.len()),
+            may_be_whole: role.may_be_whole(),
+        };
+        self.outputs.iter().map(needed).collect()
+    }
 }
 
 /// Notes what is wrong, so that all mistakes are told at once.
@@ -157,13 +98,49 @@ impl Mistakes {
         }
     }
 
-    fn name(&mut self, key: &str, value: &str) {
+    /// Notes channels, means and scales that do not fit together.
+    pub(super) fn channels(&mut self, input: &InputSpec) {
+        if input.channels != 1 && input.channels != 3 {
+            self.note(format_args!(
+                "`input.channels = {}` is out of range; write 1 (grey) or 3 (colour)",
+                input.channels
+            ));
+        }
+        for (key, values) in [
+            ("mean_values", &input.mean_values),
+            ("scale_values", &input.scale_values),
+        ] {
+            if values.len() as u64 != u64::from(input.channels) {
+                self.note(format_args!(
+                    "`input.{key}` has {} numbers for {} channels; write one for each channel",
+                    values.len(),
+                    input.channels
+                ));
+            }
+            for (index, value) in values.iter().enumerate().filter(|(_, v)| !v.is_finite()) {
+                self.note(format_args!(
+                    "`input.{key}[{index}] = {value}` is no finite number"
+                ));
+            }
+        }
+        for (index, value) in input.scale_values.iter().enumerate() {
+            // A subnormal scale would make the input infinite as zero does.
+            if value.is_finite() && !value.is_normal() {
+                self.note(format_args!(
+                    "`input.scale_values[{index}] = {value}` divides by zero; write the spread of the \
+                     channel's grey values, or 1"
+                ));
+            }
+        }
+    }
+
+    pub(super) fn name(&mut self, key: &str, value: &str) {
         if let Err(error) = Name::new(value) {
             self.note(format_args!("`{key}`: {error}"));
         }
     }
 
-    fn sha256(&mut self, key: &str, value: &str) {
+    pub(super) fn sha256(&mut self, key: &str, value: &str) {
         let hexadecimal = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
         if value.len() != 64 || !value.bytes().all(hexadecimal) {
             self.note(format_args!(
@@ -188,7 +165,6 @@ impl ManifestFile {
         mistakes.name("version", &self.version);
         mistakes.sha256("onnx_sha256", &self.onnx_sha256);
         mistakes.name("input.name", &self.input.name);
-        mistakes.name("output.name", &self.output.name);
         for (name, value) in &self.metrics {
             if !value.is_finite() {
                 mistakes.note(format_args!(
@@ -196,6 +172,8 @@ impl ManifestFile {
                 ));
             }
         }
+        let outputs = check_outputs(&self.output, &mut mistakes);
+        let fixed = check_fixed(self.fixed, self.fixed_sha256, &mut mistakes);
         let input = check_input(&self.input, &mut mistakes);
         let labels = check_labels(&self.labels, &mut mistakes);
         let golden = check_golden(self.golden, &mut mistakes);
@@ -217,14 +195,75 @@ impl ManifestFile {
                 onnx_sha256: self.onnx_sha256,
                 input_name: self.input.name,
                 input,
-                output_name: self.output.name,
+                outputs,
                 layout,
                 labels,
                 metrics: self.metrics,
                 onnx: self.onnx,
+                fixed,
                 golden,
             }),
             Some(_) | None => Err(mistakes.0),
+        }
+    }
+}
+
+/// The outputs by role, in the layout's order.
+fn check_outputs(file: &OutputFile, mistakes: &mut Mistakes) -> Vec<(Role, String)> {
+    let (layout, roles) = (file.layout.word(), file.layout.roles());
+    if let [role] = roles {
+        if !file.names.is_empty() {
+            mistakes.note(format_args!(
+                "`output.names` means nothing for the layout \"{layout}\", which needs one output; \
+                 write `output.name`"
+            ));
+        }
+        let Some(name) = &file.name else {
+            mistakes.note("`output.name` is missing; write the name of the graph's output");
+            return Vec::new();
+        };
+        mistakes.name("output.name", name);
+        return vec![(*role, name.clone())];
+    }
+    if file.name.is_some() {
+        mistakes.note(format_args!(
+            "`output.name` means nothing for the layout \"{layout}\", which needs several outputs; \
+             write `output.names`"
+        ));
+    }
+    for role in file.names.keys().filter(|role| !roles.contains(role)) {
+        mistakes.note(format_args!(
+            "`output.names.{role}` means nothing for the layout \"{layout}\"; remove it"
+        ));
+    }
+    let mut outputs = Vec::with_capacity(roles.len());
+    for role in roles {
+        let Some(name) = file.names.get(role) else {
+            mistakes.note(format_args!(
+                "`output.names.{role}` is missing; the layout \"{layout}\" needs it"
+            ));
+            continue;
+        };
+        mistakes.name(&format!("output.names.{role}"), name);
+        outputs.push((*role, name.clone()));
+    }
+    outputs
+}
+
+fn check_fixed(
+    file: Option<String>,
+    sha256: Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<(String, String)> {
+    match (file, sha256) {
+        (None, None) => None,
+        (Some(file), Some(sha256)) => {
+            mistakes.sha256("fixed_sha256", &sha256);
+            Some((file, sha256))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            mistakes.note("`fixed` and `fixed_sha256` belong together; write both or none");
+            None
         }
     }
 }
@@ -237,55 +276,9 @@ fn check_input(file: &InputFile, mistakes: &mut Mistakes) -> InputSpec {
             ));
         }
     }
-    if file.channels != 1 && file.channels != 3 {
-        mistakes.note(format_args!(
-            "`input.channels = {}` is out of range; write 1 (grey) or 3 (colour)",
-            file.channels
-        ));
-    }
-    for (key, values) in [
-        ("mean_values", &file.mean_values),
-        ("scale_values", &file.scale_values),
-    ] {
-        if values.len() as u64 != u64::from(file.channels) {
-            mistakes.note(format_args!(
-                "`input.{key}` has {} numbers for {} channels; write one for each channel",
-                values.len(),
-                file.channels
-            ));
-        }
-        for (index, value) in values.iter().enumerate().filter(|(_, v)| !v.is_finite()) {
-            mistakes.note(format_args!(
-                "`input.{key}[{index}] = {value}` is no finite number"
-            ));
-        }
-    }
-    for (index, value) in file.scale_values.iter().enumerate() {
-        // A subnormal scale would make the input infinite as zero does.
-        if value.is_finite() && !value.is_normal() {
-            mistakes.note(format_args!(
-                "`input.scale_values[{index}] = {value}` divides by zero; write the spread of the \
-                 channel's grey values, or 1"
-            ));
-        }
-    }
-    InputSpec {
-        width_px: file.width_px,
-        height_px: file.height_px,
-        channels: file.channels,
-        reverse_input_channels: file.reverse_input_channels,
-        mean_values: file.mean_values.clone(),
-        scale_values: file.scale_values.clone(),
-        resize: match file.resize_type {
-            ResizeFile::Standard => Resize::Standard,
-            ResizeFile::FitToWindowLetterbox => Resize::FitToWindowLetterbox,
-        },
-        interpolation: match file.interpolation {
-            InterpolationFile::Area => Interpolation::Area,
-            InterpolationFile::Linear => Interpolation::Linear,
-        },
-        pad_value: file.pad_value,
-    }
+    let input = file.spec();
+    mistakes.channels(&input);
+    input
 }
 
 fn check_labels(files: &[LabelFile], mistakes: &mut Mistakes) -> Vec<Class> {

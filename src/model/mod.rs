@@ -5,23 +5,32 @@
 //! once for each picture. Whatever is wrong with a model ends as a [`ModelError`], never as a pass.
 //! The only room that names `ort` and `safetensors`.
 
+mod backbone;
 mod boxes;
 mod decode;
 mod detector;
 mod error;
 mod external_data;
 mod golden;
+mod graph;
 mod layout;
 mod manifest;
+mod output;
 mod package;
 mod provider;
 mod runtime;
+mod tensors;
+mod write;
 
-pub use decode::{DETECTIONS_MAX, RawOutput};
+pub use backbone::{BACKBONE, Backbone, FeatureNet};
+pub use decode::DETECTIONS_MAX;
 pub use detector::{Detector, LoadReport, OnnxDetector};
 pub use error::ModelError;
-pub use layout::{Layout, Task};
-pub use manifest::Manifest;
+pub use layout::{Layout, LayoutFile, Task, ThresholdsFile};
+pub use manifest::{Manifest, OutputFile};
+pub use output::{RawOutput, Role};
 pub use package::{MANIFEST, ModelPackage, PackageError};
 pub use provider::{Provider, ProviderNameError, SessionOptions};
 pub use runtime::{Runtime, RuntimeError};
+pub use tensors::{Tensor, Tensors};
+pub use write::{GoldenDraft, PackageDraft, WhenThere, WriteError, write_package};

@@ -11,13 +11,16 @@ use crate::config::sha256_hex;
 use crate::domain::{Class, ItemVersion};
 
 use super::manifest::{Golden, Manifest, ManifestFile, Mistakes, SCHEMA};
+use super::tensors::{self, Tensors};
 
 /// The file that describes a package.
 pub const MANIFEST: &str = "manifest.toml";
 /// Largest manifest.
-const MANIFEST_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const MANIFEST_BYTES_MAX: u64 = 256 * 1024;
 /// Largest ONNX file.
-const ONNX_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub(super) const ONNX_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Largest file of fixed inputs.
+pub(super) const FIXED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Largest picture or outputs file of a golden vector.
 const GOLDEN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -34,6 +37,7 @@ pub struct ModelPackage {
 #[derive(Debug, Default)]
 pub(super) struct Sealed {
     pub(super) onnx: Vec<u8>,
+    pub(super) fixed: Tensors,
     pub(super) golden: Vec<GoldenBytes>,
 }
 
@@ -232,6 +236,10 @@ fn read_sealed(root: &Path, manifest: &Manifest) -> Result<Sealed, Vec<String>> 
         &manifest.onnx_sha256,
         ONNX_BYTES_MAX,
     );
+    let fixed = manifest
+        .fixed
+        .as_ref()
+        .map(|(file, sha256)| read("fixed", file, sha256, FIXED_BYTES_MAX));
     let mut golden = Vec::with_capacity(manifest.golden.len());
     for (index, vector) in manifest.golden.iter().enumerate() {
         let Golden {
@@ -249,16 +257,31 @@ fn read_sealed(root: &Path, manifest: &Manifest) -> Result<Sealed, Vec<String>> 
             tolerance: *tolerance,
         });
     }
-    if mistakes.0.is_empty() {
-        super::external_data::refuse(&onnx).map_err(|mistake| vec![mistake])?;
-        Ok(Sealed { onnx, golden })
-    } else {
-        Err(mistakes.0)
+    if !mistakes.0.is_empty() {
+        return Err(mistakes.0);
+    }
+    super::external_data::refuse(&onnx).map_err(|mistake| vec![mistake])?;
+    let fixed = fixed.map_or(Ok(Tensors::new()), |bytes| read_fixed(&bytes));
+    Ok(Sealed {
+        onnx,
+        fixed: fixed.map_err(|problem| vec![format!("`fixed`: {problem}")])?,
+        golden,
+    })
+}
+
+/// The inputs that are the same for every picture.
+pub(super) fn read_fixed(bytes: &[u8]) -> Result<Tensors, String> {
+    let tensors = tensors::read(bytes)?;
+    match tensors.iter().find(|(_, tensor)| tensor.has_nan()) {
+        None => Ok(tensors),
+        Some((name, _)) => Err(format!(
+            "the tensor `{name}` has numbers that are NaN or infinite"
+        )),
     }
 }
 
 /// The bytes of a file of the package, or what is wrong with it.
-fn checked_bytes(
+pub(super) fn checked_bytes(
     root: &Path,
     file: &str,
     expected: &str,
@@ -290,7 +313,7 @@ fn checked_bytes(
     }
 }
 
-fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     // A named pipe would wait for ever when opened: look first.
     if !path.metadata()?.is_file() {
         return Err(std::io::Error::other("it is no regular file"));

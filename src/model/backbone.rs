@@ -1,0 +1,303 @@
+//! A backbone: a frozen graph that turns pictures into features, and compares them with a bank.
+//!
+//! Its folder is sealed by hashes as a package is, but it judges nothing by itself: `teach` asks it
+//! for features, chooses the bank's rows from them, and writes a package with the same graph.
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Ix2, IxDyn};
+use serde::Deserialize;
+
+use crate::config::{ConfigError, Mistakes as FileMistakes};
+use crate::vision::{InputSpec, Interpolation, Resize};
+
+use super::error::ModelError;
+use super::external_data;
+use super::graph::{Graph, Loaded, NeededOutput, Needs};
+use super::manifest::Mistakes;
+use super::package::{MANIFEST_BYTES_MAX, ONNX_BYTES_MAX, checked_bytes, read_file};
+use super::provider::SessionOptions;
+use super::runtime::Runtime;
+use super::tensors::{Tensor, Tensors};
+
+/// The file that describes a backbone.
+pub const BACKBONE: &str = "backbone.toml";
+/// The form that this program reads.
+const SCHEMA: i64 = 1;
+/// Largest step between possible sides of the input, and between features.
+const STEP_MAX_PX: u32 = 256;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackboneFile {
+    schema: i64,
+    name: String,
+    version: String,
+    description: String,
+    licence: String,
+    onnx: String,
+    onnx_sha256: String,
+    feature_stride_px: u32,
+    input: BackboneInputFile,
+    inputs: BackboneInputsFile,
+    outputs: BackboneOutputsFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackboneInputFile {
+    name: String,
+    channels: u32,
+    reverse_input_channels: bool,
+    mean_values: Vec<f32>,
+    scale_values: Vec<f32>,
+    multiple_px: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackboneInputsFile {
+    bank: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackboneOutputsFile {
+    features: String,
+    anomaly_map: String,
+}
+
+/// A backbone whose description is right and whose graph is the one that it describes.
+#[derive(Debug, Clone)]
+pub struct Backbone {
+    /// Its name, for example `efficientnet-lite0`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is, in a sentence.
+    pub description: String,
+    /// Under which licence its weights may be passed on.
+    pub licence: String,
+    /// The ONNX file, weights inside.
+    pub onnx: Vec<u8>,
+    /// Its SHA-256, lower-case hexadecimal.
+    pub onnx_sha256: String,
+    /// The graph's input that takes the picture.
+    pub input_name: String,
+    /// The graph's input that takes the bank, `[rows, numbers of a feature]`.
+    pub bank_name: String,
+    /// The graph's output with a feature for each place, `[places, numbers of a feature]`.
+    pub features_name: String,
+    /// The graph's output with how unlike the bank each place is, 0 to 1.
+    pub anomaly_map_name: String,
+    /// Sides of the input are multiples of this.
+    pub multiple_px: u32,
+    /// From one place to the next.
+    pub feature_stride_px: u32,
+    input: InputSpec,
+}
+
+impl Backbone {
+    /// Reads the folder, checks `backbone.toml`, and the graph against its hash.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake; choose another folder or write it anew.
+    pub fn open(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(BACKBONE);
+        let read_error = |cause| ConfigError::Read {
+            path: path.clone(),
+            cause,
+        };
+        let root = dir.canonicalize().map_err(read_error)?;
+        let bytes = read_file(&path, MANIFEST_BYTES_MAX).map_err(read_error)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            read_error(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+        })?;
+        let file: BackboneFile = toml::from_str(&text).map_err(|cause| ConfigError::Syntax {
+            path: path.clone(),
+            cause: Box::new(cause),
+        })?;
+        file.check(&root).map_err(|mistakes| ConfigError::Mistakes {
+            path: path.clone(),
+            mistakes: FileMistakes(mistakes),
+        })
+    }
+
+    /// The input for pictures of this size, both sides multiples of [`Backbone::multiple_px`].
+    pub fn input(
+        &self,
+        width_px: u32,
+        height_px: u32,
+        resize: Resize,
+        interpolation: Interpolation,
+    ) -> InputSpec {
+        InputSpec {
+            width_px,
+            height_px,
+            resize,
+            interpolation,
+            ..self.input.clone()
+        }
+    }
+}
+
+impl BackboneFile {
+    fn check(self, root: &Path) -> Result<Backbone, Vec<String>> {
+        let mut mistakes = Mistakes::default();
+        if self.schema != SCHEMA {
+            mistakes.note(format_args!(
+                "`schema = {}` is unknown; this program reads {SCHEMA}",
+                self.schema
+            ));
+        }
+        for (key, name) in [
+            ("name", &self.name),
+            ("version", &self.version),
+            ("licence", &self.licence),
+            ("input.name", &self.input.name),
+            ("inputs.bank", &self.inputs.bank),
+            ("outputs.features", &self.outputs.features),
+            ("outputs.anomaly_map", &self.outputs.anomaly_map),
+        ] {
+            mistakes.name(key, name);
+        }
+        mistakes.sha256("onnx_sha256", &self.onnx_sha256);
+        for (key, step) in [
+            ("feature_stride_px", self.feature_stride_px),
+            ("input.multiple_px", self.input.multiple_px),
+        ] {
+            if !(1..=STEP_MAX_PX).contains(&step) {
+                mistakes.note(format_args!(
+                    "`{key} = {step}` is out of range; write 1 to {STEP_MAX_PX}"
+                ));
+            }
+        }
+        let input = InputSpec {
+            width_px: self.input.multiple_px,
+            height_px: self.input.multiple_px,
+            channels: self.input.channels,
+            reverse_input_channels: self.input.reverse_input_channels,
+            mean_values: self.input.mean_values,
+            scale_values: self.input.scale_values,
+            resize: Resize::Standard,
+            interpolation: Interpolation::Area,
+            pad_value: 0,
+        };
+        mistakes.channels(&input);
+        let onnx = checked_bytes(root, &self.onnx, &self.onnx_sha256, ONNX_BYTES_MAX)
+            .and_then(|onnx| external_data::refuse(&onnx).map(|()| onnx))
+            .map_err(|mistake| {
+                mistakes.note(format_args!(
+                    "`onnx = \"{}\"`: {mistake}",
+                    self.onnx.escape_debug()
+                ));
+            });
+        let onnx = onnx.unwrap_or_default();
+        if !mistakes.0.is_empty() {
+            return Err(mistakes.0);
+        }
+        Ok(Backbone {
+            name: self.name,
+            version: self.version,
+            description: self.description,
+            licence: self.licence,
+            onnx_sha256: self.onnx_sha256,
+            onnx,
+            input_name: self.input.name,
+            bank_name: self.inputs.bank,
+            features_name: self.outputs.features,
+            anomaly_map_name: self.outputs.anomaly_map,
+            multiple_px: self.input.multiple_px,
+            feature_stride_px: self.feature_stride_px,
+            input,
+        })
+    }
+}
+
+/// A backbone that is asked for features only.
+#[derive(Debug)]
+pub struct FeatureNet {
+    model: String,
+    channels: usize,
+    graph: Graph,
+}
+
+impl FeatureNet {
+    /// Loads the graph with an empty bank: one row of zeros, and ones for any other further input.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the graph does not have the inputs and outputs of its description.
+    pub fn load(
+        backbone: &Backbone,
+        runtime: &Runtime,
+        options: &SessionOptions,
+    ) -> Result<Self, ModelError> {
+        let model = format!("{} {}", backbone.name, backbone.version);
+        let loaded = Loaded::open(&model, &backbone.onnx, runtime, options)?;
+        let mut fixed = Tensors::new();
+        let others = loaded.inputs().into_iter();
+        for input in others.filter(|input| input.name != backbone.input_name) {
+            let value = if input.name == backbone.bank_name {
+                0.0
+            } else {
+                1.0
+            };
+            let sides: Vec<usize> = input.sides.iter().map(|side| side.unwrap_or(1)).collect();
+            let ones = ArrayD::from_elem(IxDyn(&sides), value);
+            fixed.insert(input.name, Tensor::F32(ones));
+        }
+        let channels = backbone.input.channels as usize;
+        let needs = Needs {
+            picture: (
+                backbone.input_name.clone(),
+                vec![Some(1), Some(channels), None, None],
+            ),
+            fixed,
+            outputs: vec![NeededOutput {
+                name: backbone.features_name.clone(),
+                shapes: vec![vec![None, None]],
+                may_be_whole: false,
+            }],
+        };
+        Ok(Self {
+            graph: loaded.into_graph(needs)?,
+            model,
+            channels,
+        })
+    }
+
+    /// The features of a prepared picture, one row for each place, row by row over the picture.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the run fails or a number is NaN or infinite.
+    pub fn features(
+        &self,
+        tensor: &[f32],
+        height_px: usize,
+        width_px: usize,
+    ) -> Result<Array2<f32>, ModelError> {
+        let expected = self.channels * height_px * width_px;
+        if tensor.len() != expected {
+            return Err(ModelError::Tensor {
+                model: self.model.clone(),
+                found: tensor.len(),
+                expected,
+            });
+        }
+        let output_error = |problem: String| ModelError::Output {
+            model: self.model.clone(),
+            problem,
+        };
+        let found = self
+            .graph
+            .run(tensor, [self.channels, height_px, width_px])?;
+        let features = found.into_iter().next().unwrap_or_default();
+        let features = features
+            .into_dimensionality::<Ix2>()
+            .map_err(|error| output_error(error.to_string()))?;
+        if !features.iter().all(|value| value.is_finite()) {
+            return Err(output_error("a feature is NaN or infinite".to_owned()));
+        }
+        Ok(features)
+    }
+}

@@ -1,0 +1,448 @@
+//! A graph in ONNX Runtime: held against what is expected of it, then run with one picture.
+//!
+//! Every input is the picture or fixed: the same tensor in each run, lent and never copied. Only the
+//! outputs that are needed are asked for. Numbers of 16 bits are converted here and seen nowhere else.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use half::f16;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
+use ort::value::{DynTensor, DynValue, Outlet, TensorElementType, TensorRef, ValueType};
+
+use super::error::ModelError;
+use super::provider::{self, Provider, SessionOptions};
+use super::runtime::Runtime;
+use super::tensors::{self, Tensor, Tensors};
+
+/// The sides of a tensor; `None` is free.
+pub(super) type Sides = Vec<Option<usize>>;
+
+/// What a graph must have.
+pub(super) struct Needs {
+    /// The input that takes the picture, and `[1, channels, rows, columns]`.
+    pub(super) picture: (String, Sides),
+    /// All other inputs.
+    pub(super) fixed: Tensors,
+    /// The outputs that are asked for.
+    pub(super) outputs: Vec<NeededOutput>,
+}
+
+/// An output that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NeededOutput {
+    pub(super) name: String,
+    /// The shapes that it may have.
+    pub(super) shapes: Vec<Sides>,
+    /// Whether integers will do.
+    pub(super) may_be_whole: bool,
+}
+
+/// A graph that ONNX Runtime has read.
+pub(super) struct Loaded {
+    model: String,
+    provider: Provider,
+    session: Session,
+}
+
+/// An input or an output of a graph: a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) name: String,
+    pub(super) sides: Sides,
+}
+
+/// A graph that has what it needs.
+#[derive(Debug)]
+pub(super) struct Graph {
+    model: String,
+    outputs: Vec<String>,
+    picture: Picture,
+    fixed: Vec<(String, DynTensor)>,
+    running: Mutex<Running>,
+}
+
+/// How the graph wants its picture.
+#[derive(Debug)]
+struct Picture {
+    name: String,
+    is_half: bool,
+    /// Some exporters leave the side of the batch away.
+    has_batch: bool,
+}
+
+struct Running {
+    session: Session,
+    options: RunOptions<HasSelectedOutputs>,
+    half: Vec<f16>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    /// Reads the graph. `model` is its name in messages.
+    ///
+    /// # Errors
+    /// [`ModelError`]; what it belongs to cannot be used.
+    pub(super) fn open(
+        model: &str,
+        onnx: &[u8],
+        runtime: &Runtime,
+        options: &SessionOptions,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            model: model.to_owned(),
+            provider: options.provider,
+            session: open_session(model, runtime, *options, onnx)?,
+        })
+    }
+
+    /// The inputs.
+    pub(super) fn inputs(&self) -> Vec<Port> {
+        self.session.inputs().iter().filter_map(port).collect()
+    }
+
+    /// Holds inputs and outputs against `needs`, before anything runs.
+    ///
+    /// # Errors
+    /// [`ModelError::Graph`] with every difference.
+    pub(super) fn into_graph(self, needs: Needs) -> Result<Graph, ModelError> {
+        let Self {
+            model,
+            provider,
+            session,
+        } = self;
+        let mistakes = mistakes(&session, &needs);
+        if !mistakes.is_empty() {
+            return Err(ModelError::Graph { model, mistakes });
+        }
+        let load_error = |source| ModelError::Load {
+            model: model.clone(),
+            provider,
+            source,
+        };
+        let (name, _) = needs.picture;
+        let dtype = find(session.inputs(), &name).map(Outlet::dtype);
+        let picture = Picture {
+            is_half: dtype.and_then(ValueType::tensor_type) == Some(TensorElementType::Float16),
+            has_batch: dtype
+                .and_then(ValueType::tensor_shape)
+                .is_none_or(|s| s.len() == 4),
+            name,
+        };
+        let outputs: Vec<_> = needs
+            .outputs
+            .into_iter()
+            .map(|output| output.name)
+            .collect();
+        let selected = outputs
+            .iter()
+            .fold(OutputSelector::no_default(), OutputSelector::with);
+        let fixed: ort::Result<Vec<_>> = needs
+            .fixed
+            .into_iter()
+            .map(|(name, tensor)| Ok((name, value(tensor)?)))
+            .collect();
+        let fixed = fixed.map_err(load_error)?;
+        let options = RunOptions::new()
+            .map_err(load_error)?
+            .with_outputs(selected);
+        Ok(Graph {
+            outputs,
+            picture,
+            fixed,
+            running: Mutex::new(Running {
+                session,
+                options,
+                half: Vec::new(),
+            }),
+            model,
+        })
+    }
+}
+
+fn port(outlet: &Outlet) -> Option<Port> {
+    let ValueType::Tensor { shape, .. } = outlet.dtype() else {
+        return None;
+    };
+    Some(Port {
+        name: outlet.name().to_owned(),
+        sides: known(shape),
+    })
+}
+
+impl Graph {
+    /// Runs the graph: `picture` has channels x rows x columns numbers. Returns the needed outputs in
+    /// the order in which they were asked for.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the run fails or an output cannot be read.
+    pub(super) fn run(
+        &self,
+        picture: &[f32],
+        [channels, rows, columns]: [usize; 3],
+    ) -> Result<Vec<ArrayD<f32>>, ModelError> {
+        let run_error = |source| ModelError::Run {
+            model: self.model.clone(),
+            source,
+        };
+        let Ok(mut running) = self.running.lock() else {
+            return Err(ModelError::Poisoned {
+                model: self.model.clone(),
+            });
+        };
+        let Running {
+            session,
+            options,
+            half,
+        } = &mut *running;
+        let batch = if self.picture.has_batch {
+            &[1][..]
+        } else {
+            &[]
+        };
+        let shape = [batch, &[channels, rows, columns]].concat();
+        let picture: SessionInputValue<'_> = if self.picture.is_half {
+            half.clear();
+            half.extend(picture.iter().map(|value| f16::from_f32(*value)));
+            TensorRef::from_array_view((shape, half.as_slice()))
+                .map_err(run_error)?
+                .into()
+        } else {
+            TensorRef::from_array_view((shape, picture))
+                .map_err(run_error)?
+                .into()
+        };
+        let mut inputs = vec![(self.picture.name.as_str(), picture)];
+        let fixed = self
+            .fixed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.into()));
+        inputs.extend(fixed);
+        let found = session
+            .run_with_options(inputs, options)
+            .map_err(run_error)?;
+        self.outputs
+            .iter()
+            .map(|name| {
+                let value = found.get(name.as_str());
+                let read = value.ok_or_else(|| format!("the run gave no output `{name}`"));
+                read.and_then(|value| numbers(value))
+                    .map_err(|problem| ModelError::Output {
+                        model: self.model.clone(),
+                        problem,
+                    })
+            })
+            .collect()
+    }
+}
+
+fn open_session(
+    model: &str,
+    runtime: &Runtime,
+    options: SessionOptions,
+    onnx: &[u8],
+) -> Result<Session, ModelError> {
+    let provider = options.provider;
+    if provider != Provider::Cpu && !runtime.providers().contains(&provider) {
+        return Err(ModelError::NoProvider {
+            library: runtime.path().to_owned(),
+            provider,
+            available: runtime.providers().to_vec(),
+        });
+    }
+    provider::session(runtime, options, onnx).map_err(|source| ModelError::Load {
+        model: model.to_owned(),
+        provider,
+        source,
+    })
+}
+
+fn value(tensor: Tensor) -> ort::Result<DynTensor> {
+    use ort::value::Tensor as Value;
+    Ok(match tensor {
+        Tensor::F32(values) => Value::from_array(values)?.upcast(),
+        Tensor::F16(values) => Value::from_array(values)?.upcast(),
+        Tensor::I64(values) => Value::from_array(values)?.upcast(),
+        Tensor::I32(values) => Value::from_array(values)?.upcast(),
+    })
+}
+
+/// An output's numbers; the message says why they cannot be read.
+fn numbers(value: &DynValue) -> Result<ArrayD<f32>, String> {
+    let text = |error: ort::Error| error.to_string();
+    let owned = |view: ArrayViewD<'_, f32>| {
+        // One copy without a detour over the strides.
+        let values = view
+            .as_slice()
+            .map_or_else(|| view.iter().copied().collect(), <[f32]>::to_vec);
+        ArrayD::from_shape_vec(IxDyn(view.shape()), values).map_err(|error| error.to_string())
+    };
+    let too_large = || "an integer is too large for a class or a count".to_owned();
+    match value.dtype().tensor_type() {
+        Some(TensorElementType::Float32) => owned(value.try_extract_array().map_err(text)?),
+        Some(TensorElementType::Float16) => {
+            let values = value.try_extract_array::<f16>().map_err(text)?;
+            Ok(values.mapv(f32::from))
+        }
+        Some(TensorElementType::Int64) => {
+            let values = value.try_extract_array::<i64>().map_err(text)?;
+            tensors::whole_numbers(values.shape(), values.iter().copied()).ok_or_else(too_large)
+        }
+        Some(TensorElementType::Int32) => {
+            let values = value.try_extract_array::<i32>().map_err(text)?;
+            let wide = values.iter().map(|value| i64::from(*value));
+            tensors::whole_numbers(values.shape(), wide).ok_or_else(too_large)
+        }
+        other => Err(format!(
+            "the run gave {other:?} where the graph promised numbers"
+        )),
+    }
+}
+
+fn find<'a>(outlets: &'a [Outlet], name: &str) -> Option<&'a Outlet> {
+    outlets.iter().find(|outlet| outlet.name() == name)
+}
+
+/// Everything in which names, types and shapes of the graph differ from what is needed.
+fn mistakes(session: &Session, needs: &Needs) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let (picture, shape) = &needs.picture;
+    match find(session.inputs(), picture) {
+        Some(outlet) => {
+            let unbatched = shape.get(1..).unwrap_or_default().to_vec();
+            let shapes = [shape.clone(), unbatched];
+            mistakes.extend(check_outlet("input", outlet, &shapes, false));
+        }
+        None => mistakes.push(format!(
+            "the graph has the inputs {:?} and the manifest one input `{picture}`",
+            names(session.inputs())
+        )),
+    }
+    let others = session
+        .inputs()
+        .iter()
+        .filter(|outlet| outlet.name() != picture);
+    for outlet in others {
+        match needs.fixed.get(outlet.name()) {
+            Some(tensor) => mistakes.extend(check_fixed(outlet, tensor)),
+            None => mistakes.push(format!(
+                "the graph's input `{}` is neither the picture nor in the file of `fixed`; write its \
+                 tensor there",
+                outlet.name()
+            )),
+        }
+    }
+    for name in needs.fixed.keys() {
+        if name == picture || find(session.inputs(), name).is_none() {
+            mistakes.push(format!(
+                "the file of `fixed` has the tensor `{name}`, which is no further input of the graph; \
+                 leave it out"
+            ));
+        }
+    }
+    for needed in &needs.outputs {
+        match find(session.outputs(), &needed.name) {
+            Some(outlet) => {
+                mistakes.extend(check_outlet(
+                    "output",
+                    outlet,
+                    &needed.shapes,
+                    needed.may_be_whole,
+                ));
+            }
+            None => mistakes.push(format!(
+                "the graph has the outputs {:?} and the manifest the output `{}`",
+                names(session.outputs()),
+                needed.name
+            )),
+        }
+    }
+    mistakes
+}
+
+fn names(outlets: &[Outlet]) -> Vec<&str> {
+    outlets.iter().map(Outlet::name).collect()
+}
+
+fn check_outlet(
+    kind: &str,
+    outlet: &Outlet,
+    expected: &[Sides],
+    may_be_whole: bool,
+) -> Vec<String> {
+    let name = outlet.name();
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
+        return vec![format!("the {kind} `{name}` is no tensor")];
+    };
+    let mut mistakes = Vec::new();
+    let is_fit = match ty {
+        TensorElementType::Float32 | TensorElementType::Float16 => true,
+        other => {
+            may_be_whole && [TensorElementType::Int64, TensorElementType::Int32].contains(other)
+        }
+    };
+    if !is_fit {
+        mistakes.push(format!("the {kind} `{name}` is {ty}; export it as f32"));
+    }
+    if !expected.iter().any(|sides| fits(shape, sides)) {
+        let wanted: Vec<_> = expected.iter().map(|sides| shape_text(sides)).collect();
+        mistakes.push(format!(
+            "the {kind} `{name}` has the shape {} and the manifest says {}",
+            shape_text(&known(shape)),
+            wanted.first().map_or("", String::as_str)
+        ));
+    }
+    mistakes
+}
+
+fn check_fixed(outlet: &Outlet, tensor: &Tensor) -> Option<String> {
+    let name = outlet.name();
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
+        return Some(format!("the input `{name}` is no tensor"));
+    };
+    let found = match tensor {
+        Tensor::F32(_) => TensorElementType::Float32,
+        Tensor::F16(_) => TensorElementType::Float16,
+        Tensor::I64(_) => TensorElementType::Int64,
+        Tensor::I32(_) => TensorElementType::Int32,
+    };
+    let sides: Sides = tensor.shape().iter().map(|side| Some(*side)).collect();
+    if *ty != found || !fits(shape, &sides) {
+        return Some(format!(
+            "the input `{name}` is {ty} {} in the graph and {found} {} in the file of `fixed`",
+            shape_text(&known(shape)),
+            shape_text(&sides)
+        ));
+    }
+    None
+}
+
+/// A side below 0 is free in the graph, as a side that is `None` is free where it is needed.
+fn fits(found: &[i64], expected: &[Option<usize>]) -> bool {
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(found, expected)| {
+            *found < 0 || expected.is_none_or(|expected| usize::try_from(*found) == Ok(expected))
+        })
+}
+
+fn known(shape: &[i64]) -> Sides {
+    shape
+        .iter()
+        .map(|side| usize::try_from(*side).ok())
+        .collect()
+}
+
+/// A shape for a message, free sides as `n`.
+pub(super) fn shape_text(shape: &[Option<usize>]) -> String {
+    let sides: Vec<_> = shape
+        .iter()
+        .map(|side| side.map_or_else(|| "n".to_owned(), |side| side.to_string()))
+        .collect();
+    format!("[{}]", sides.join(", "))
+}
