@@ -10,6 +10,7 @@ mod model;
 mod print;
 mod replay;
 mod run;
+mod teach;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ enum Command {
     Line(line::LineArgs),
     /// Says every mistake in a station's files, and tests its models.
     Check(check::CheckArgs),
+    /// Teaches an anomaly model from pictures of good parts only.
+    Teach(teach::TeachArgs),
     /// Looks at model packages.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -137,6 +140,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Line(args) => line::line(&args),
         Command::Check(args) => Ok(check::check(&args)),
+        Command::Teach(args) => teach::teach(&args),
         Command::Model(command) => model::model(&command),
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),

@@ -22,7 +22,7 @@ mod runtime;
 mod tensors;
 mod write;
 
-pub use backbone::{BACKBONE, Backbone, FeatureNet};
+pub use backbone::{BACKBONE, Backbone, FeatureNet, Lesson, MapNet};
 pub use decode::DETECTIONS_MAX;
 pub use detector::{Detector, LoadReport, OnnxDetector};
 pub use error::ModelError;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::model::{ModelError, WriteError};
 use crate::source::SourceError;
 use crate::vision::VisionError;
 
@@ -59,8 +60,65 @@ pub enum TeachError {
         /// The limit.
         gigabytes_max: f64,
     },
+    /// More pictures than are worth it.
+    #[error(
+        "there are {n_pictures} pictures, at most {n_max} are taught; more only cost time, so take a varied choice"
+    )]
+    TooManyParts {
+        /// Pictures.
+        n_pictures: usize,
+        /// The limit.
+        n_max: usize,
+    },
+    /// Too few different parts.
+    #[error(
+        "`{folder}` has {n_parts} different parts to learn from ({n_left_out} pictures do not count), at least {n_min} are needed; take pictures of more good parts"
+    )]
+    TooFew {
+        /// The folder.
+        folder: PathBuf,
+        /// Different parts.
+        n_parts: usize,
+        /// Pictures that do not count.
+        n_left_out: usize,
+        /// The least number.
+        n_min: usize,
+    },
+    /// The wanted input does not fit the backbone.
+    #[error(
+        "`--size {width_px}x{height_px}`: this backbone takes sides in steps of {step_px} px; write for example {}x{}",
+        rounded(*width_px, *step_px), rounded(*height_px, *step_px)
+    )]
+    Size {
+        /// The wanted width.
+        width_px: u32,
+        /// The wanted height.
+        height_px: u32,
+        /// The backbone's step.
+        step_px: u32,
+    },
+    /// Nothing differs, so nothing can be learnt.
+    #[error(
+        "all pictures look the same to the backbone, so what is normal cannot be told; is the lens covered?"
+    )]
+    AllTheSame,
+    /// The cache cannot be used.
+    #[error("cannot use the folder `{folder}` for computed rows; name another with `--cache`")]
+    Cache {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The backbone failed.
+    #[error("the backbone cannot be asked")]
+    Model(#[from] ModelError),
+    /// The package was not written.
+    #[error("no package was written")]
+    Package(#[source] Box<WriteError>),
     /// OpenCV refused something.
-    #[error("cannot compare the pictures")]
+    #[error("cannot work on the pictures")]
     Vision(#[from] VisionError),
 }
 
@@ -68,4 +126,12 @@ fn list(lines: &[String]) -> String {
     lines
         .iter()
         .fold(String::new(), |text, line| text + "\n- " + line)
+}
+
+/// The nearest side that the backbone takes.
+fn rounded(side_px: u32, step_px: u32) -> u32 {
+    let step_px = step_px.max(1);
+    (side_px.saturating_add(step_px / 2) / step_px)
+        .max(1)
+        .saturating_mul(step_px)
 }

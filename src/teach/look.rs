@@ -128,12 +128,7 @@ impl Look {
 
     fn prepared(&self, path: &Path, frame: &Frame) -> Result<Part, vision::VisionError> {
         let size = frame.size();
-        let region = self.region.unwrap_or(RectPx {
-            x: 0.0,
-            y: 0.0,
-            width: size.width_px.into(),
-            height: size.height_px.into(),
-        });
+        let region = self.region.unwrap_or_else(|| whole(size));
         // Grey levels as they are, so that one picture serves the net, the golden vectors and people.
         let plain = InputSpec {
             channels: 3,
@@ -153,6 +148,21 @@ impl Look {
         })
     }
 
+    /// Rows and columns of the model's input.
+    pub(super) fn sides(&self) -> [usize; 2] {
+        [self.input.height_px, self.input.width_px].map(|side| side as usize)
+    }
+
+    /// A place of the input (column and row as shares) in pixels of the picture. The input is the
+    /// stretched region.
+    pub(super) fn at_px(&self, part: &Part, [x, y]: [f32; 2]) -> [f64; 2] {
+        let region = self.region.unwrap_or_else(|| whole(part.size));
+        [
+            region.x + f64::from(x) * region.width,
+            region.y + f64::from(y) * region.height,
+        ]
+    }
+
     /// The model's tensor of a prepared picture: the same numbers as at the station.
     ///
     /// # Errors
@@ -161,6 +171,15 @@ impl Look {
         let mut tensor = vec![0.0; self.input.tensor_length()];
         normalise_only(input, &self.input, &mut tensor)?;
         Ok(tensor)
+    }
+}
+
+fn whole(size: SizePx) -> RectPx {
+    RectPx {
+        x: 0.0,
+        y: 0.0,
+        width: size.width_px.into(),
+        height: size.height_px.into(),
     }
 }
 

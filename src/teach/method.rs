@@ -1,4 +1,58 @@
 //! The settings of the method, in one place, with where each number comes from.
 
+/// Fewer different parts than this teach nothing: the scatter of good parts is not known.
+pub const PARTS_MIN: usize = 12;
+/// With fewer than this the thresholds are guesses, and the package says so.
+pub const PARTS_RECOMMENDED: usize = 40;
+/// Most parts; more only cost time and memory.
+pub const PARTS_MAX: usize = 1000;
+
+/// Pixels of the model's input without `--size` and `--tiles`.
+pub(super) const INPUT_AREA_PX: f64 = 384.0 * 384.0;
+/// Longest side of the input in multiples of its shortest: the rest is squeezed.
+pub(super) const INPUT_SIDES_RATIO_MAX: f64 = 4.0;
+
+/// The share of the mean variance that is added to every direction before whitening.
+pub(super) const RIDGE: f64 = 0.01;
+/// Rows of the bank.
+pub(super) const BANK_ROWS: usize = 2000;
+/// Dimensions in which the bank's rows are chosen.
+pub(super) const CHOICE_DIMENSIONS: usize = 64;
+/// Seed of the projection into them.
+pub(super) const CHOICE_SEED: u64 = 7;
+/// Folds of parts that are held out in turn.
+pub(super) const FOLDS: usize = 5;
+/// Most bytes of rows in memory; beyond, each part keeps an even share of its rows.
+pub(super) const ROWS_BYTES_MAX: usize = 2 << 30;
+
 /// Side of the thumbnails that pictures are compared by.
 pub(super) const THUMBNAIL_SIDE_PX: u32 = 128;
+/// Two pictures whose own part (what sets them apart from the median picture) correlates this much
+/// show the same. Measured: noise of 4 grey levels, JPEG at 80, 5 % more light give 0.994 to 1.000;
+/// the most similar different parts of nine sets 0.35 to 0.983.
+pub(super) const SAME_CORRELATION_MIN: f32 = 0.99;
+/// A picture whose own part has less than this standard deviation, in grey levels, is like the median.
+pub(super) const STILL_MAX: f32 = 1.5;
+/// Two such pictures are the same if they differ by less than this mean, in grey levels.
+pub(super) const SAME_DIFFERENCE_MAX: f32 = 0.35;
+
+/// From this median response of the phase correlation on, parts lie in a fixed pose. Measured: parts
+/// in free pose 0.02 to 0.16, in a fixture 0.45 to 0.6.
+pub(super) const FIXED_RESPONSE_MIN: f64 = 0.25;
+/// A picture in a fixed pose is moved from this share of its side on,
+pub(super) const MOVED_SHARE_MIN: f64 = 0.01;
+/// or from this many times the usual shift on, whichever is more.
+pub(super) const MOVED_TIMES_USUAL: f64 = 4.0;
+
+/// A held-out part is an outlier if its log distance lies this many times the distance from the
+/// median to the upper quartile above the median,
+pub(super) const OUTLIER_SPREADS: f32 = 6.0;
+/// and if it is at least this many times as unlike as the middle part.
+pub(super) const OUTLIER_TIMES_MIN: f32 = 1.5;
+
+/// Easiest good parts among the golden vectors.
+pub(super) const GOLDEN_GOOD: usize = 3;
+/// How far a score of a golden vector may be off on another machine.
+pub(super) const GOLDEN_TOLERANCE: f32 = 0.005;
+/// Regions of fewer cells count only where the score of the picture is over the threshold by itself.
+pub(super) const AREA_MIN_CELLS: u32 = 1;

@@ -1,0 +1,203 @@
+//! What a study tells people: facts, warnings, and the page with the pictures.
+
+use std::time::Instant;
+
+use crate::model::MapNet;
+use crate::vision::{Picture, VisionError, draw_heat, encode_jpeg};
+
+use super::error::TeachError;
+use super::features::Engine;
+use super::histogram::Scores;
+use super::look::Part;
+use super::method::PARTS_RECOMMENDED;
+use super::package::Title;
+use super::page::{Gallery, Page, Shown};
+use super::study::Study;
+
+/// Hardest good parts on the page.
+const HARDEST_MAX: usize = 8;
+/// Suspicious pictures on the page.
+const SUSPECTS_MAX: usize = 24;
+/// Known-bad parts on the page.
+const BAD_MAX: usize = 8;
+/// Quality of its pictures.
+const JPEG_QUALITY: u8 = 82;
+
+impl Study {
+    /// The scores of all known parts with both thresholds.
+    pub fn scores(&self) -> Scores {
+        Scores {
+            good: self.good_scores(),
+            bad: self.bad_scores(),
+            score_doubtful: self.score_doubtful(),
+            score_reject: self.score_reject(),
+        }
+    }
+
+    /// What a person must know before the package goes live.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.parts.len() < PARTS_RECOMMENDED {
+            warnings.push(format!(
+                "taught from {} different parts only; with {PARTS_RECOMMENDED} or more the thresholds rest on \
+                 more than a guess",
+                self.parts.len()
+            ));
+        }
+        let n_missed = self
+            .bad_scores()
+            .iter()
+            .filter(|score| **score < self.score_doubtful())
+            .count();
+        if 0 < n_missed {
+            warnings.push(format!(
+                "{n_missed} of {} known-bad parts would pass: no threshold parts them from good ones; try \
+                 `--tiles 2`, a `--region` around the part, or a supervised model for this defect",
+                self.bad.len()
+            ));
+        }
+        warnings
+    }
+
+    /// What was chosen and measured, key and value.
+    pub fn facts(&self, engine: &Engine) -> Vec<(&'static str, String)> {
+        let input = &self.look.input;
+        let good = self.good_scores();
+        let over = |from: f32| good.iter().filter(|score| from <= **score).count();
+        let mut facts = vec![
+            ("good parts", format!("{} different", self.parts.len())),
+            (
+                "pictures that did not count",
+                self.doubles.len().to_string(),
+            ),
+            ("suspicious pictures", self.suspects.len().to_string()),
+            (
+                "backbone",
+                format!(
+                    "{} {} ({})",
+                    engine.backbone.name, engine.backbone.version, engine.backbone.licence
+                ),
+            ),
+            (
+                "input",
+                format!("{} x {} px", input.width_px, input.height_px),
+            ),
+            (
+                "bank",
+                format!(
+                    "{} rows of {} numbers",
+                    self.lesson.bank.nrows(),
+                    self.lesson.bank.ncols()
+                ),
+            ),
+            (
+                "doubtful from",
+                format!(
+                    "{:.4} ({} of {} held-out good parts reach it)",
+                    self.score_doubtful(),
+                    over(self.score_doubtful()),
+                    good.len()
+                ),
+            ),
+            (
+                "rejected from",
+                format!(
+                    "{:.4} ({} of {} held-out good parts reach it)",
+                    self.score_reject(),
+                    over(self.score_reject()),
+                    good.len()
+                ),
+            ),
+        ];
+        if !self.bad.is_empty() {
+            let bad = self.bad_scores();
+            let over = |from: f32| bad.iter().filter(|score| from <= **score).count();
+            facts.push((
+                "known-bad parts",
+                format!(
+                    "{} of {} rejected, {} doubtful or rejected",
+                    over(self.score_reject()),
+                    bad.len(),
+                    over(self.score_doubtful())
+                ),
+            ));
+        }
+        facts
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// [`TeachError`] if a picture cannot be drawn.
+    pub fn page(&self, title: &Title, engine: &Engine) -> Result<String, TeachError> {
+        let net = MapNet::load(
+            &engine.backbone,
+            &self.lesson,
+            &engine.runtime,
+            &Engine::options(),
+        )?;
+        let mut galleries = Vec::new();
+        let mut hardest: Vec<_> = self.parts.iter().zip(self.good_scores()).collect();
+        hardest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        hardest.truncate(HARDEST_MAX);
+        galleries.push(Gallery {
+            heading: "Hardest good parts",
+            text:
+                "Each with its held-out score; if one of them is bad, take it away and teach again."
+                    .to_owned(),
+            pictures: self.shown(&net, hardest)?,
+        });
+        let mut bad: Vec<_> = self
+            .bad
+            .iter()
+            .map(|(part, _)| part)
+            .zip(self.bad_scores())
+            .collect();
+        if !bad.is_empty() {
+            bad.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+            bad.truncate(BAD_MAX);
+            galleries.push(Gallery {
+                heading: "Mildest known-bad parts",
+                text: String::new(),
+                pictures: self.shown(&net, bad)?,
+            });
+        }
+        let facts = self.facts(engine);
+        Ok(Page {
+            title: format!("{} {}", title.name, title.version),
+            summary: "An anomaly model taught from pictures of good parts only.".to_owned(),
+            warnings: self.warnings(),
+            facts,
+            histogram: self.scores().svg(),
+            galleries,
+        }
+        .to_string())
+    }
+
+    fn shown(&self, net: &MapNet, parts: Vec<(&Part, f32)>) -> Result<Vec<Shown>, TeachError> {
+        let shown = |(part, score): (&Part, f32)| {
+            let name = part.path.file_name().unwrap_or_default().to_string_lossy();
+            Ok(Shown {
+                caption: format!("{name}: {score:.3}"),
+                jpeg: jpeg(&self.heated(net, &part.input)?)?,
+            })
+        };
+        parts.into_iter().map(shown).collect()
+    }
+
+    /// The picture with the places coloured that are most unlike the good parts.
+    fn heated(&self, net: &MapNet, input: &Picture) -> Result<Picture, TeachError> {
+        let [height_px, width_px] = self.look.sides();
+        let map = net.map(&self.look.tensor(input)?, height_px, width_px)?;
+        let low = self.score_doubtful() * 0.8;
+        Ok(draw_heat(input, &map.view(), (low, self.score_reject()))?)
+    }
+}
+
+fn jpeg(picture: &Picture) -> Result<Vec<u8>, TeachError> {
+    let frame = picture.clone().into_frame("report", Instant::now());
+    Ok(encode_jpeg(
+        &frame.map_err(VisionError::from)?,
+        JPEG_QUALITY,
+    )?)
+}

@@ -1,0 +1,349 @@
+//! From a folder of pictures to a lesson and its thresholds, step by step.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+
+use crate::domain::{RectPx, SizePx};
+use crate::model::Lesson;
+use crate::vision::{InputSpec, Interpolation, Resize};
+
+use super::bank::Whitened;
+use super::cache::Cache;
+use super::doubles::doubles;
+use super::error::TeachError;
+use super::features::Engine;
+use super::held_out::{Distance, score_of};
+use super::look::{Look, Part, first_size, list};
+use super::method::{FOLDS, INPUT_AREA_PX, INPUT_SIDES_RATIO_MAX, PARTS_MAX, PARTS_MIN};
+use super::moved::moved;
+use super::progress::Progress;
+use super::suspects::{Suspect, outliers};
+use super::thresholds::{Rates, Thresholds};
+
+/// What is to be taught, and from what.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Pictures of good parts.
+    pub good: PathBuf,
+    /// Pictures of known-bad parts: they only choose the thresholds.
+    pub bad: Option<PathBuf>,
+    /// The part of the picture that is looked at.
+    pub region: Option<RectPx>,
+    /// The model's input, instead of the one that is worked out.
+    pub size: Option<SizePx>,
+    /// How many times larger the input is in each direction than usual.
+    pub tiles: u32,
+    /// How much good may be rejected and sent to review.
+    pub rates: Rates,
+    /// What to do with pictures that do not look like good parts.
+    pub suspicious: Suspicious,
+    /// The folder of the cache.
+    pub cache: PathBuf,
+}
+
+/// What to do with pictures that do not look like good parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicious {
+    /// Say which, and teach nothing.
+    Stop,
+    /// Teach without them.
+    Drop,
+    /// Teach them too.
+    Keep,
+}
+
+/// Everything that was found out.
+#[derive(Debug)]
+pub struct Study {
+    /// How the pictures were looked at.
+    pub look: Look,
+    /// The parts that are taught, each different.
+    pub parts: Vec<Part>,
+    /// How unlike the others each of them is, held out.
+    pub(super) distances: Vec<Distance>,
+    /// Pictures that did not count: file, and the earlier one that it repeats.
+    pub doubles: Vec<Repeated>,
+    /// Pictures that do not look like good parts; with [`Suspicious::Drop`] they are not in `parts`.
+    pub suspects: Vec<Suspect>,
+    /// Known-bad parts, and how unlike the good ones they are.
+    pub(super) bad: Vec<(Part, Distance)>,
+    /// Where doubt and rejection begin.
+    pub thresholds: Thresholds,
+    /// The lesson; its reference puts the rejection at a score of one half.
+    pub lesson: Lesson,
+    /// What the cache had to say.
+    pub notes: Vec<String>,
+    /// How many parts' rows came from the cache.
+    pub n_cached: usize,
+}
+
+/// A picture that did not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated {
+    /// Its file.
+    pub path: PathBuf,
+    /// The earlier picture.
+    pub of: PathBuf,
+    /// Whether every pixel is the same.
+    pub is_copy: bool,
+}
+
+/// One go at learning: how unlike the others each part is, and the lesson of all.
+struct Round {
+    distances: Vec<Distance>,
+    lesson: Lesson,
+    n_cached: usize,
+    notes: Vec<String>,
+}
+
+/// Studies the pictures.
+///
+/// # Errors
+/// [`TeachError`] with the pictures that are wrong and what to do.
+pub fn study(
+    request: &Request,
+    engine: &Engine,
+    progress: &Progress<'_>,
+) -> Result<Study, TeachError> {
+    let look = look_of(request, engine)?;
+    let (mut parts, doubles) = different_parts(request, &look, engine, progress)?;
+    let cache = Cache::open(&request.cache, super::CACHE_BYTES_MAX).map_err(|source| {
+        TeachError::Cache {
+            folder: request.cache.clone(),
+            source,
+        }
+    })?;
+    let mut round = one_round(engine, &look, &parts, &cache, progress)?;
+    let mut suspects = moved(&parts)?;
+    suspects.extend(outliers(&look, &parts, &round.distances));
+    if request.suspicious == Suspicious::Drop && !suspects.is_empty() {
+        parts.retain(|part| {
+            suspects
+                .iter()
+                .all(|suspect| suspect.part.path != part.path)
+        });
+        enough(&request.good, &parts, doubles.len() + suspects.len())?;
+        round = one_round(engine, &look, &parts, &cache, progress)?;
+    }
+    let bad = known_bad(request, engine, &look, &round.lesson, progress)?;
+    let peaks = |distances: &[Distance]| distances.iter().map(|one| one.peak).collect::<Vec<_>>();
+    let bad_peaks: Vec<f32> = bad.iter().map(|(_, distance)| distance.peak).collect();
+    let thresholds = Thresholds::choose(&peaks(&round.distances), &bad_peaks, request.rates)?;
+    let mut lesson = round.lesson;
+    lesson.reference = thresholds.reference();
+    Ok(Study {
+        look,
+        parts,
+        distances: round.distances,
+        doubles,
+        suspects,
+        bad,
+        thresholds,
+        lesson,
+        notes: round.notes,
+        n_cached: round.n_cached,
+    })
+}
+
+impl Study {
+    /// The score of a distance under the lesson.
+    pub(super) fn score(&self, distance: f32) -> f32 {
+        score_of(distance, self.lesson.reference)
+    }
+
+    /// The held-out scores of the good parts, in their order.
+    pub fn good_scores(&self) -> Vec<f32> {
+        let scores = self.distances.iter().map(|one| self.score(one.peak));
+        scores.collect()
+    }
+
+    /// The scores of the known-bad parts.
+    pub fn bad_scores(&self) -> Vec<f32> {
+        let scores = self.bad.iter().map(|(_, one)| self.score(one.peak));
+        scores.collect()
+    }
+
+    /// From here on a part is doubtful.
+    pub fn score_doubtful(&self) -> f32 {
+        self.score(self.thresholds.doubtful)
+    }
+
+    /// From here on a part is rejected.
+    pub fn score_reject(&self) -> f32 {
+        self.score(self.thresholds.reject)
+    }
+}
+
+/// The input that keeps the region's proportions at the usual area, sides in whole steps.
+fn look_of(request: &Request, engine: &Engine) -> Result<Look, TeachError> {
+    let picture = first_size(&list(&request.good)?)?;
+    let step = engine.backbone.multiple_px;
+    let size = match request.size {
+        Some(size) => {
+            if !size.width_px.is_multiple_of(step) || !size.height_px.is_multiple_of(step) {
+                return Err(TeachError::Size {
+                    width_px: size.width_px,
+                    height_px: size.height_px,
+                    step_px: step,
+                });
+            }
+            size
+        }
+        None => input_size(request.region, picture, step),
+    };
+    let tiled = |side: u32| side.saturating_mul(request.tiles.max(1));
+    Ok(Look {
+        input: input_of(engine, tiled(size.width_px), tiled(size.height_px)),
+        region: request.region,
+    })
+}
+
+fn input_of(engine: &Engine, width_px: u32, height_px: u32) -> InputSpec {
+    let (resize, interpolation) = (Resize::Standard, Interpolation::Area);
+    engine
+        .backbone
+        .input(width_px, height_px, resize, interpolation)
+}
+
+/// Sides in multiples of `step_px` whose product is about [`INPUT_AREA_PX`], in the region's proportions.
+fn input_size(region: Option<RectPx>, picture: SizePx, step_px: u32) -> SizePx {
+    let (width, height) = match region {
+        Some(region) => (region.width, region.height),
+        None => (picture.width_px.into(), picture.height_px.into()),
+    };
+    let ratio =
+        (width / height.max(1.0)).clamp(INPUT_SIDES_RATIO_MAX.recip(), INPUT_SIDES_RATIO_MAX);
+    let steps = |side: f64| {
+        let step = f64::from(step_px);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the ratio is held between two limits, and the area is fixed"
+        )]
+        let steps = (side / step).round().max(1.0) as u32;
+        steps * step_px
+    };
+    SizePx {
+        width_px: steps((INPUT_AREA_PX * ratio).sqrt()),
+        height_px: steps((INPUT_AREA_PX / ratio).sqrt()),
+    }
+}
+
+fn different_parts(
+    request: &Request,
+    look: &Look,
+    engine: &Engine,
+    progress: &Progress<'_>,
+) -> Result<(Vec<Part>, Vec<Repeated>), TeachError> {
+    let pictures = list(&request.good)?;
+    if PARTS_MAX < pictures.len() {
+        return Err(TeachError::TooManyParts {
+            n_pictures: pictures.len(),
+            n_max: PARTS_MAX,
+        });
+    }
+    progress.begin("look at the pictures", pictures.len());
+    let parts = look.at(&pictures, engine.n_threads, progress.step)?;
+    let doubles = doubles(&parts);
+    let path = |index: usize| {
+        parts
+            .get(index)
+            .map(|part| part.path.clone())
+            .unwrap_or_default()
+    };
+    let repeated: Vec<Repeated> = doubles
+        .iter()
+        .map(|double| Repeated {
+            path: path(double.part),
+            of: path(double.of),
+            is_copy: double.is_copy,
+        })
+        .collect();
+    let is_new = |index: usize| doubles.iter().all(|double| double.part != index);
+    let different = parts.into_iter().enumerate();
+    let different = different.filter(|(index, _)| is_new(*index));
+    let different: Vec<Part> = different.map(|(_, part)| part).collect();
+    enough(&request.good, &different, repeated.len())?;
+    Ok((different, repeated))
+}
+
+fn enough(folder: &Path, parts: &[Part], n_left_out: usize) -> Result<(), TeachError> {
+    if PARTS_MIN <= parts.len() {
+        return Ok(());
+    }
+    Err(TeachError::TooFew {
+        folder: folder.to_owned(),
+        n_parts: parts.len(),
+        n_left_out,
+        n_min: PARTS_MIN,
+    })
+}
+
+/// Learns from all parts, and from all but each fold to see how its parts score.
+fn one_round(
+    engine: &Engine,
+    look: &Look,
+    parts: &[Part],
+    cache: &Cache,
+    progress: &Progress<'_>,
+) -> Result<Round, TeachError> {
+    progress.begin("features", parts.len());
+    let extracted = engine.rows(look, parts, cache, progress.step)?;
+    let whitened = Whitened::new(extracted.rows, engine.n_threads)?;
+    let n_folds = FOLDS.min(parts.len());
+    let fold_of = |part: usize| part % n_folds.max(1);
+    let mut left_out: Vec<Vec<bool>> = (0..n_folds)
+        .map(|fold| (0..parts.len()).map(|part| fold_of(part) == fold).collect())
+        .collect();
+    left_out.push(vec![false; parts.len()]);
+    progress.begin("choose the bank", left_out.len());
+    let banks = whitened.banks(&left_out, engine.n_threads, progress.step)?;
+    let whitening = &whitened.whitening;
+    let lesson = |bank: Array2<f32>| Lesson {
+        mean: whitening.mean.clone(),
+        whitening: whitening.matrix.clone(),
+        bank,
+        reference: 1.0,
+    };
+    let mut lessons: Vec<Lesson> = banks.into_iter().map(lesson).collect();
+    let lesson = lessons.pop().ok_or(TeachError::AllTheSame)?;
+    progress.begin("hold good parts out", parts.len());
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|part| fold_of(*part));
+    let pictures = order
+        .iter()
+        .filter_map(|part| Some((fold_of(*part), &parts.get(*part)?.input)));
+    let pictures: Vec<_> = pictures.collect();
+    let found = engine.distances(look, &lessons, &pictures, progress.step)?;
+    let mut distances: Vec<(usize, Distance)> = order.into_iter().zip(found).collect();
+    distances.sort_by_key(|(part, _)| *part);
+    Ok(Round {
+        distances: distances
+            .into_iter()
+            .map(|(_, distance)| distance)
+            .collect(),
+        lesson,
+        n_cached: extracted.n_cached,
+        notes: extracted.notes,
+    })
+}
+
+fn known_bad(
+    request: &Request,
+    engine: &Engine,
+    look: &Look,
+    lesson: &Lesson,
+    progress: &Progress<'_>,
+) -> Result<Vec<(Part, Distance)>, TeachError> {
+    let Some(folder) = &request.bad else {
+        return Ok(Vec::new());
+    };
+    let pictures = list(folder)?;
+    progress.begin("known-bad parts", 2 * pictures.len());
+    let parts = look.at(&pictures, engine.n_threads, progress.step)?;
+    let lessons = std::slice::from_ref(lesson);
+    let inputs: Vec<_> = parts.iter().map(|part| (0, &part.input)).collect();
+    let distances = engine.distances(look, lessons, &inputs, progress.step)?;
+    Ok(parts.into_iter().zip(distances).collect())
+}
