@@ -1,17 +1,14 @@
 //! `taktgate teach`: pictures of good parts in, an anomaly package out, with the recipe to paste.
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::ProgressBar;
 use taktgate::domain::{Name, RectPx, SizePx};
 use taktgate::model::{Backbone, Runtime, WhenThere};
 use taktgate::teach::{
-    Engine, LABEL, Progress, Rates, Request, Study, Suspicious, Title, study, write,
+    Engine, LABEL, Progress, Rates, Request, Study, Suspicious, Title, fitness_limits, study, write,
 };
 
 use super::Outcome;
@@ -23,6 +20,10 @@ Examples:
   taktgate teach pictures/good --name bracket
   taktgate teach pictures/good --name bracket --bad pictures/bad --region 200,100,640,480 --tiles 2
   taktgate teach pictures/good --name bracket --version 1.1.0 --drop-suspicious --recipe > recipe.toml")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(crate) struct TeachArgs {
     /// Pictures of good parts, with those in folders below; 40 or more different parts are good.
     #[arg(value_name = "GOOD_DIR")]
@@ -261,7 +262,9 @@ fn tell(args: &TeachArgs, learnt: &Study, engine: &Engine, folder: &Path, proof:
     ]);
     facts.add_row(["proved".to_owned(), proof.to_owned()]);
     say(facts);
-    say(format!("the view of a recipe, to paste:\n\n{recipe}"));
+    say(format!(
+        "the recipe, to paste (`--recipe` prints it alone):\n\n{recipe}"
+    ));
     let (folder, name, version) = (folder.display(), &args.name, &args.version);
     say(format!(
         "next:\n  taktgate model verify {folder}\n  taktgate init st-{name} --model {folder}\n  \
@@ -269,21 +272,37 @@ fn tell(args: &TeachArgs, learnt: &Study, engine: &Engine, folder: &Path, proof:
     ));
 }
 
+/// A whole recipe: one view, the whole part in one zone.
 fn recipe(args: &TeachArgs, learnt: &Study) -> String {
     let region = args.region.map(|region| {
-        format!(
-            "region_px = [{}, {}, {}, {}]\n",
-            region.x, region.y, region.width, region.height
-        )
+        let RectPx {
+            x,
+            y,
+            width,
+            height,
+        } = region;
+        format!("region_px = [{x}, {y}, {width}, {height}]\n")
     });
+    let fitness = fitness_limits(&learnt.parts);
     format!(
-        "[[views]]\nname = \"top\"\ncamera = \"cam-1\"\nmodel = \"{}/{}\"\n{}prepare = []\n\n\
-         [[views.zones]]\nname = \"all\"\n\n[views.zones.limits.{LABEL}]\nscore_doubtful = {:.4}\nscore_reject = {:.4}\n",
-        args.name,
-        args.version,
-        region.unwrap_or_default(),
-        learnt.score_doubtful(),
-        learnt.score_reject()
+        "schema = 1\npart_type = \"{name}\"\nrevision = 1\n\n\
+         [[views]]\nname = \"top\"\ncamera = \"cam-1\"\nmodel = \"{name}/{version}\"\n{region}prepare = []\n\n\
+         # What the taught pictures showed, with room on both sides.\n\
+         [views.fitness]\nmean_min = {mean_min:.1}\nmean_max = {mean_max:.1}\n\
+         burnt_fraction_max = {burnt:.3}\ncontrast_min = {contrast:.2}\nsharpness_min = {sharpness:.2}\n\
+         refuse_duplicate = true\n\n\
+         [[views.zones]]\nname = \"all\"\n\n\
+         [views.zones.limits.{LABEL}]\nscore_doubtful = {doubtful:.4}\nscore_reject = {reject:.4}\n",
+        name = args.name,
+        version = args.version,
+        region = region.unwrap_or_default(),
+        mean_min = fitness.mean_min,
+        mean_max = fitness.mean_max,
+        burnt = fitness.burnt_fraction_max,
+        contrast = fitness.contrast_min,
+        sharpness = fitness.sharpness_min,
+        doubtful = learnt.score_doubtful(),
+        reject = learnt.score_reject()
     )
 }
 

@@ -60,6 +60,7 @@ struct BackboneInputsFile {
     bank: String,
     mean: String,
     whitening: String,
+    spread: String,
     reference: String,
 }
 
@@ -94,6 +95,8 @@ pub struct Backbone {
     /// The graph's input that they are multiplied with after that, `[numbers of a raw feature, numbers
     /// of a feature]`.
     pub whitening_name: String,
+    /// The graph's input that distances to each row of the bank are divided by, `[rows]`.
+    pub spread_name: String,
     /// The graph's input with the distance whose score is one half, `[1]`.
     pub reference_name: String,
     /// The graph's output with a feature for each place, `[places, numbers of a feature]`.
@@ -152,6 +155,23 @@ impl Backbone {
 }
 
 impl BackboneFile {
+    fn names(&self) -> [(&'static str, &str); 11] {
+        let (inputs, outputs) = (&self.inputs, &self.outputs);
+        [
+            ("name", &self.name),
+            ("version", &self.version),
+            ("licence", &self.licence),
+            ("input.name", &self.input.name),
+            ("inputs.bank", &inputs.bank),
+            ("inputs.mean", &inputs.mean),
+            ("inputs.whitening", &inputs.whitening),
+            ("inputs.spread", &inputs.spread),
+            ("inputs.reference", &inputs.reference),
+            ("outputs.features", &outputs.features),
+            ("outputs.anomaly_map", &outputs.anomaly_map),
+        ]
+    }
+
     fn check(self, root: &Path) -> Result<Backbone, Vec<String>> {
         let mut mistakes = Mistakes::default();
         if self.schema != SCHEMA {
@@ -160,18 +180,7 @@ impl BackboneFile {
                 self.schema
             ));
         }
-        for (key, name) in [
-            ("name", &self.name),
-            ("version", &self.version),
-            ("licence", &self.licence),
-            ("input.name", &self.input.name),
-            ("inputs.bank", &self.inputs.bank),
-            ("inputs.mean", &self.inputs.mean),
-            ("inputs.whitening", &self.inputs.whitening),
-            ("inputs.reference", &self.inputs.reference),
-            ("outputs.features", &self.outputs.features),
-            ("outputs.anomaly_map", &self.outputs.anomaly_map),
-        ] {
+        for (key, name) in self.names() {
             mistakes.name(key, name);
         }
         mistakes.sha256("onnx_sha256", &self.onnx_sha256);
@@ -220,6 +229,7 @@ impl BackboneFile {
             bank_name: self.inputs.bank,
             mean_name: self.inputs.mean,
             whitening_name: self.inputs.whitening,
+            spread_name: self.inputs.spread,
             reference_name: self.inputs.reference,
             features_name: self.outputs.features,
             anomaly_map_name: self.outputs.anomaly_map,
@@ -239,11 +249,17 @@ pub struct Lesson {
     pub whitening: Array2<f32>,
     /// The features of good parts.
     pub bank: Array2<f32>,
+    /// What distances to each of them are divided by.
+    pub spread: Array1<f32>,
     /// The distance whose score is one half.
     pub reference: f32,
 }
 
 impl Backbone {
+    fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
     /// The tensors of a lesson under the names of the graph's inputs.
     pub fn fixed(&self, lesson: &Lesson) -> Tensors {
         let reference = Array1::from_elem(1, lesson.reference);
@@ -251,6 +267,7 @@ impl Backbone {
             (&self.mean_name, lesson.mean.clone().into_dyn()),
             (&self.whitening_name, lesson.whitening.clone().into_dyn()),
             (&self.bank_name, lesson.bank.clone().into_dyn()),
+            (&self.spread_name, lesson.spread.clone().into_dyn()),
             (&self.reference_name, reference.into_dyn()),
         ]
         .into_iter()
@@ -300,6 +317,7 @@ impl FeatureNet {
             mean: Array1::zeros(n_raw),
             whitening: Array2::eye(n_raw),
             bank: Array2::zeros((1, n_raw)),
+            spread: Array1::ones(1),
             reference: 1.0,
         };
         let output = (backbone.features_name.clone(), vec![None, None]);
@@ -348,12 +366,6 @@ impl MapNet {
         width_px: usize,
     ) -> Result<Array2<f32>, ModelError> {
         self.0.run(tensor, height_px, width_px)
-    }
-}
-
-impl Backbone {
-    fn title(&self) -> String {
-        format!("{} {}", self.name, self.version)
     }
 }
 

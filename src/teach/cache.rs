@@ -23,7 +23,7 @@ const HASH_BYTES: usize = 32;
 
 /// A folder of rows.
 #[derive(Debug)]
-pub struct Cache {
+pub(super) struct Cache {
     folder: PathBuf,
     bytes_max: u64,
     bytes: AtomicU64,
@@ -32,7 +32,7 @@ pub struct Cache {
 
 /// What the cache has under a key.
 #[derive(Debug, PartialEq)]
-pub enum Found {
+pub(super) enum Found {
     /// The rows.
     Rows(Array2<f32>),
     /// Nothing.
@@ -42,7 +42,7 @@ pub enum Found {
 }
 
 /// Names the rows of a prepared picture under a backbone.
-pub fn key(input: &Picture, backbone_sha256: &str) -> String {
+pub(super) fn key(input: &Picture, backbone_sha256: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(MAGIC);
     hash.update(backbone_sha256.as_bytes());
@@ -58,7 +58,7 @@ impl Cache {
     ///
     /// # Errors
     /// What the system says if the folder cannot be made or read.
-    pub fn open(folder: &Path, bytes_max: u64) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, bytes_max: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut files = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -87,17 +87,17 @@ impl Cache {
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// How many pictures were not kept because the folder is full.
-    pub fn n_left_out(&self) -> u64 {
+    pub(super) fn n_left_out(&self) -> u64 {
         self.n_left_out.load(Ordering::Relaxed)
     }
 
     /// Looks for the rows of `key`.
-    pub fn find(&self, key: &str) -> Found {
+    pub(super) fn find(&self, key: &str) -> Found {
         let path = self.path(key);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -120,7 +120,7 @@ impl Cache {
     ///
     /// # Errors
     /// What the system says; the rows are there all the same, only the next run computes them again.
-    pub fn keep(&self, key: &str, rows: &Array2<f32>) -> io::Result<()> {
+    pub(super) fn keep(&self, key: &str, rows: &Array2<f32>) -> io::Result<()> {
         let bytes = bytes_of(rows);
         let length = bytes.len() as u64;
         if self.bytes_max < self.bytes.fetch_add(length, Ordering::Relaxed) + length {
@@ -155,10 +155,10 @@ fn bytes_of(rows: &Array2<f32>) -> Vec<u8> {
     bytes
 }
 
-fn rows_of(bytes: &[u8]) -> Result<Array2<f32>, &'static str> {
+fn rows_of(bytes: &[u8]) -> Result<Array2<f32>, String> {
     let (body, hash) = bytes.split_last_chunk::<HASH_BYTES>().ok_or("is cut off")?;
     if *hash != *Sha256::digest(body) {
-        return Err("was cut off or changed");
+        return Err("was cut off or changed".to_owned());
     }
     let rest = body.strip_prefix(MAGIC).ok_or("has another form")?;
     let (sides, values) = rest.split_first_chunk::<16>().ok_or("is cut off")?;
@@ -172,7 +172,8 @@ fn rows_of(bytes: &[u8]) -> Result<Array2<f32>, &'static str> {
     );
     let (values, _) = values.as_chunks::<4>();
     let values = values.iter().map(|value| f32::from_le_bytes(*value));
-    Array2::from_shape_vec(shape, values.collect()).map_err(|_| "has another form")
+    Array2::from_shape_vec(shape, values.collect())
+        .map_err(|error| format!("has another form: {error}"))
 }
 
 #[cfg(test)]

@@ -116,18 +116,30 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Fewer dimensions that keep distances nearly as they are: each is a sum of all with random signs
-/// (Achlioptas 2003). The same seed gives the same signs everywhere.
+/// (Achlioptas 2003).
 pub fn project(rows: &ArrayView2<'_, f32>, n_dimensions: usize, seed: u64) -> Array2<f32> {
-    let mut random = SplitMix64(seed);
-    let signs = Array2::from_shape_simple_fn((rows.ncols(), n_dimensions), || {
-        if random.next() >> 63 == 0 {
-            1.0
-        } else {
-            -1.0_f32
-        }
-    });
     let scale = (n_dimensions as f32).sqrt().recip();
-    rows.dot(&signs) * scale
+    rows.dot(&signs((rows.ncols(), n_dimensions), seed)) * scale
+}
+
+/// Ones of random sign; the same seed gives the same signs everywhere.
+pub(super) fn signs(shape: (usize, usize), seed: u64) -> Array2<f32> {
+    let mut random = SplitMix64(seed);
+    Array2::from_shape_simple_fn(shape, || if random.next() >> 63 == 0 { 1.0 } else { -1.0 })
+}
+
+/// `n_max` of the numbers below `n`, drawn at random, in rising order; all if there are no more.
+pub(super) fn sample(n: usize, n_max: usize, seed: u64) -> Vec<usize> {
+    let mut random = SplitMix64(seed);
+    let mut numbers: Vec<usize> = (0..n).collect();
+    for place in 0..n_max.min(n) {
+        let left = (n - place) as u64;
+        let other = place + usize::try_from(random.next() % left).unwrap_or_default();
+        numbers.swap(place, other);
+    }
+    numbers.truncate(n_max);
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Random numbers that are the same everywhere (Steele, Lea and Flood 2014).
@@ -197,6 +209,16 @@ mod tests {
         let rows = Array2::from_shape_fn((100, 4), |(row, _)| (row % 3) as f32);
         assert_eq!(greedy_k_centre(&rows.view(), 1, 50), [1, 0, 2]);
         assert!(greedy_k_centre(&rows.view(), 100, 50).is_empty());
+    }
+
+    #[test]
+    fn a_sample_has_each_number_once_and_is_the_same_each_time() {
+        assert_eq!(sample(5, 9, 3), [0, 1, 2, 3, 4]);
+        let some = sample(1000, 300, 3);
+        assert_eq!((some.len(), &some), (300, &sample(1000, 300, 3)));
+        assert!(some.windows(2).all(|pair| pair[0] < pair[1]) && some[299] < 1000);
+        let middle = some.iter().sum::<usize>() / 300;
+        assert!((430..570).contains(&middle), "{middle}");
     }
 
     #[test]

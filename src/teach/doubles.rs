@@ -7,13 +7,13 @@ use super::method::{SAME_CORRELATION_MIN, SAME_DIFFERENCE_MAX, STILL_MAX, THUMBN
 
 /// A picture that does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Double {
+pub(super) struct Double {
     /// Its index.
-    pub part: usize,
+    pub(super) part: usize,
     /// The index of the earlier picture that it repeats.
-    pub of: usize,
+    pub(super) of: usize,
     /// Whether every pixel is the same.
-    pub is_copy: bool,
+    pub(super) is_copy: bool,
 }
 
 /// Finds the pictures that repeat an earlier one; those that are left are in `0..parts.len()` minus
@@ -22,7 +22,7 @@ pub struct Double {
 /// Two pictures show the same if what sets them apart from the median picture is the same. That
 /// works for parts in any pose, and neither noise nor another file format nor a little more light
 /// hides it.
-pub fn doubles(parts: &[Part]) -> Vec<Double> {
+pub(super) fn doubles(parts: &[Part]) -> Vec<Double> {
     let n_pixels = (THUMBNAIL_SIDE_PX * THUMBNAIL_SIDE_PX) as usize;
     let thumbnails: Vec<&[u8]> = parts.iter().map(|part| part.thumbnail.as_slice()).collect();
     if thumbnails.iter().any(|pixels| pixels.len() != n_pixels) {

@@ -41,12 +41,24 @@ pub enum TeachError {
     },
     /// Pictures of several sizes cannot come from one camera.
     #[error(
-        "the pictures are not of one size; a camera gives one, so take the others away:{}",
-        list(sizes)
+        "most pictures have about {usual_width_px} x {usual_height_px} px and these another size; one camera gives one size, so take them away:{}",
+        list(others)
     )]
     Sizes {
-        /// Each size with its count and first picture.
-        sizes: Vec<String>,
+        /// The usual width.
+        usual_width_px: u32,
+        /// The usual height.
+        usual_height_px: u32,
+        /// Each other picture with its size.
+        others: Vec<String>,
+    },
+    /// One picture is among the good and the bad ones.
+    #[error("`{good}` and `{bad}` are the same picture; a part is good or bad, so take one away")]
+    GoodAndBad {
+        /// Among the good ones.
+        good: PathBuf,
+        /// Among the bad ones.
+        bad: PathBuf,
     },
     /// More pictures than fit in memory.
     #[error(
@@ -102,6 +114,13 @@ pub enum TeachError {
         "all pictures look the same to the backbone, so what is normal cannot be told; is the lens covered?"
     )]
     AllTheSame,
+    /// The backbone gave rows of several lengths.
+    #[error("the backbone's features do not fit together; is its ONNX file whole?")]
+    Rows {
+        /// What does not fit.
+        #[source]
+        source: ndarray::ShapeError,
+    },
     /// The cache cannot be used.
     #[error("cannot use the folder `{folder}` for computed rows; name another with `--cache`")]
     Cache {

@@ -8,7 +8,8 @@ use crate::model::{Backbone, FeatureNet, ModelError, Runtime, SessionOptions};
 use super::cache::{Cache, Found, key};
 use super::error::TeachError;
 use super::look::{Look, Part};
-use super::spread::with_state;
+use super::method::ROWS_BYTES_MAX;
+use super::threads::with_state;
 
 /// What runs graphs, and on how many threads at a time.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl Engine {
         // The graph is loaded by the first picture of a thread that is not in the cache.
         let none = || Ok::<Option<FeatureNet>, TeachError>(None);
         let found = with_state(self.n_threads, parts, none, |net, part| {
-            let rows = self.rows_of(net, look, part, cache);
+            let rows = self.rows_of(net, look, (part, parts.len()), cache);
             done();
             rows
         })?;
@@ -63,6 +64,13 @@ impl Engine {
             extracted.n_cached += usize::from(is_cached);
             extracted.notes.extend(note);
         }
+        if 0 < cache.n_left_out() {
+            extracted.notes.push(format!(
+                "`{}` is full: {} pictures are computed again next time",
+                cache.folder().display(),
+                cache.n_left_out()
+            ));
+        }
         for note in &extracted.notes {
             warn!(note, "cache");
         }
@@ -73,7 +81,7 @@ impl Engine {
         &self,
         net: &mut Option<FeatureNet>,
         look: &Look,
-        part: &Part,
+        (part, n_parts): (&Part, usize),
         cache: &Cache,
     ) -> Result<(Array2<f32>, bool, Option<String>), TeachError> {
         let key = key(&part.input, &self.backbone.onnx_sha256);
@@ -89,6 +97,7 @@ impl Engine {
         };
         let [height_px, width_px] = look.sides();
         let rows = net.features(&tensor, height_px, width_px)?;
+        fits(rows.len(), n_parts)?;
         if let Err(error) = cache.keep(&key, &rows) {
             let folder = cache.folder().display();
             note = Some(format!("`{folder}`: rows cannot be kept: {error}"));
@@ -99,4 +108,18 @@ impl Engine {
     fn feature_net(&self) -> Result<FeatureNet, ModelError> {
         FeatureNet::load(&self.backbone, &self.runtime, &Self::options())
     }
+}
+
+/// Whether the rows of all parts fit in memory, if those of each have `n_numbers`.
+fn fits(n_numbers: usize, n_parts: usize) -> Result<(), TeachError> {
+    let bytes = (n_numbers * size_of::<f32>()).saturating_mul(n_parts);
+    if bytes <= ROWS_BYTES_MAX {
+        return Ok(());
+    }
+    let gigabytes = |bytes: usize| bytes as f64 / f64::from(1 << 30);
+    Err(TeachError::TooMany {
+        n_pictures: n_parts,
+        gigabytes: gigabytes(bytes),
+        gigabytes_max: gigabytes(ROWS_BYTES_MAX),
+    })
 }

@@ -77,42 +77,43 @@ impl Scores {
             .copied()
             .unwrap_or(1)
             .max(1) as f32;
-        let x_of = |score: f32| (score - bins.low) / (bins.high - bins.low) * WIDTH;
         let step = WIDTH / N_BINS as f32;
-        let mut svg = format!(
-            "<svg viewBox=\"0 -16 {WIDTH} {}\" role=\"img\" aria-label=\"Histogram of scores\">\n",
+        let mut lines = vec![format!(
+            "<svg viewBox=\"0 -16 {WIDTH} {}\" role=\"img\" aria-label=\"Histogram of scores\">",
             HEIGHT + FOOT + 16.0
-        );
+        )];
         for (class, counts, inset) in [("good", &bins.good, 0.0), ("bad", &bins.bad, step / 2.0)] {
             for (index, count) in counts.iter().enumerate().filter(|(_, count)| 0 < **count) {
                 let height = *count as f32 / most * (HEIGHT - 8.0);
-                svg += &format!(
-                    "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} {class}</title></rect>\n",
+                lines.push(format!(
+                    "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\">\
+                     <title>{count} {class}</title></rect>",
                     index as f32 * step + inset,
                     HEIGHT - height,
                     step / 2.0 - 1.0,
-                );
+                ));
             }
         }
-        for (class, score) in [
-            ("doubtful", self.score_doubtful),
-            ("reject", self.score_reject),
-        ] {
-            let x = x_of(score);
-            svg += &format!(
+        let thresholds = [
+            ("doubtful", self.score_doubtful, "end"),
+            ("reject", self.score_reject, "start"),
+        ];
+        for (class, score, anchor) in thresholds {
+            let x = (score - bins.low) / (bins.high - bins.low) * WIDTH;
+            lines.push(format!(
                 "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{HEIGHT}\"/>\
-                 <text class=\"{class}\" x=\"{x:.1}\" y=\"-4\" text-anchor=\"{}\">{class} {score:.3}</text>\n",
-                if class == "doubtful" { "end" } else { "start" },
-            );
+                 <text class=\"{class}\" x=\"{x:.1}\" y=\"-4\" text-anchor=\"{anchor}\">{class} {score:.3}</text>"
+            ));
         }
-        svg += &format!(
+        lines.push(format!(
             "<line class=\"axis\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{HEIGHT}\" y2=\"{HEIGHT}\"/>\
-             <text x=\"0\" y=\"{0}\">{1:.3}</text><text x=\"{WIDTH}\" y=\"{0}\" text-anchor=\"end\">{2:.3}</text></svg>",
+             <text x=\"0\" y=\"{0}\">{1:.3}</text>\
+             <text x=\"{WIDTH}\" y=\"{0}\" text-anchor=\"end\">{2:.3}</text></svg>\n",
             HEIGHT + 20.0,
             bins.low,
             bins.high
-        );
-        svg
+        ));
+        lines.join("\n")
     }
 
     /// The same in plain text, a line a step.
@@ -129,7 +130,9 @@ impl Scores {
         let mut text = String::new();
         for (index, (good, bad)) in bins.good.iter().zip(&bins.bad).enumerate() {
             let from = bins.low + index as f32 * step;
-            let bar = |count: usize, mark: &str| mark.repeat((count * TEXT_BAR).div_ceil(most));
+            // One mark a part, as far as they have room.
+            let n_marks = |count: usize| (count * TEXT_BAR.min(most)).div_ceil(most);
+            let bar = |count: usize, mark: &str| mark.repeat(n_marks(count));
             let holds = |score: f32| from <= score && score < from + step;
             let mut marks = String::new();
             if holds(self.score_doubtful) {

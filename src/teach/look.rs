@@ -1,16 +1,15 @@
 //! Pictures of parts as the model will see them: read once, brought to the model's input by the
 //! gate's own preparation, and held in memory from there on.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Frame, PixelFormat, RectPx, SizePx};
 use crate::source::{pictures_below, read_frame};
-use crate::vision::{self, InputSpec, Picture, Preparer, normalise_only, thumbnail};
+use crate::vision::{self, Fitness, InputSpec, Picture, Preparer, normalise_only, thumbnail};
 
 use super::error::TeachError;
-use super::method::THUMBNAIL_SIDE_PX;
-use super::spread::on_threads;
+use super::method::{SIZE_DIFFERENCE_MAX, THUMBNAIL_SIDE_PX};
+use super::threads::on_threads;
 
 /// What the pictures' frames are said to come from.
 const CAMERA: &str = "teach";
@@ -30,6 +29,8 @@ pub struct Part {
     pub fingerprint: [u8; 32],
     /// Red, green, blue at the model's input size, before it is normalised.
     pub input: Picture,
+    /// Light, contrast and sharpness of the region.
+    pub fitness: Fitness,
     /// The region in grey, small and square.
     pub thumbnail: Vec<u8>,
 }
@@ -47,7 +48,7 @@ pub struct Look {
 ///
 /// # Errors
 /// [`TeachError::Folder`] or [`TeachError::NoPicture`]; nothing can be taught.
-pub fn list(folder: &Path) -> Result<Vec<PathBuf>, TeachError> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, TeachError> {
     let pictures = pictures_below(CAMERA, folder).map_err(|source| TeachError::Folder {
         folder: folder.to_owned(),
         source: Box::new(source),
@@ -64,7 +65,7 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, TeachError> {
 ///
 /// # Errors
 /// [`TeachError::Unreadable`] with every picture if none can.
-pub fn first_size(pictures: &[PathBuf]) -> Result<SizePx, TeachError> {
+pub(super) fn first_size(pictures: &[PathBuf]) -> Result<SizePx, TeachError> {
     let mut mistakes = Vec::new();
     for path in pictures {
         match read_frame(CAMERA, path) {
@@ -110,7 +111,7 @@ impl Look {
         if !mistakes.is_empty() {
             return Err(unreadable(pictures.len(), mistakes));
         }
-        same_size(&parts)?;
+        same_size(&parts.iter().collect::<Vec<_>>())?;
         Ok(parts)
     }
 
@@ -143,6 +144,7 @@ impl Look {
             path: path.to_owned(),
             size,
             fingerprint: vision::fingerprint(frame),
+            fitness: vision::measure(frame, region)?,
             thumbnail: thumbnail(frame, region, THUMBNAIL_SIDE_PX)?,
             input: picture_of(&levels, &plain),
         })
@@ -161,6 +163,12 @@ impl Look {
             region.x + f64::from(x) * region.width,
             region.y + f64::from(y) * region.height,
         ]
+    }
+
+    /// Places of the backbone side by side, and one below the other.
+    pub(super) fn grid(&self, stride_px: u32) -> [usize; 2] {
+        let sides = [self.input.width_px, self.input.height_px];
+        sides.map(|side| (side / stride_px.max(1)) as usize)
     }
 
     /// The model's tensor of a prepared picture: the same numbers as at the station.
@@ -210,41 +218,65 @@ fn picture_of(levels: &[f32], spec: &InputSpec) -> Picture {
     }
 }
 
-fn unreadable(n_pictures: usize, mut mistakes: Vec<String>) -> TeachError {
-    let n_bad = mistakes.len();
-    if TOLD_MAX < n_bad {
-        mistakes.truncate(TOLD_MAX);
-        mistakes.push(format!("and {} more", n_bad - TOLD_MAX));
-    }
+fn unreadable(n_pictures: usize, mistakes: Vec<String>) -> TeachError {
     TeachError::Unreadable {
-        n_bad,
+        n_bad: mistakes.len(),
         n_pictures,
-        mistakes,
+        mistakes: told(mistakes.into_iter()),
     }
 }
 
-/// One camera at one setting gives one size.
-fn same_size(parts: &[Part]) -> Result<(), TeachError> {
-    let mut by_size: BTreeMap<(u32, u32), Vec<&Path>> = BTreeMap::new();
-    for part in parts {
-        by_size
-            .entry((part.size.width_px, part.size.height_px))
-            .or_default()
-            .push(&part.path);
-    }
-    if by_size.len() <= 1 {
+/// One camera at one setting gives one size; pictures that were cut out may differ a little.
+pub(super) fn same_size(parts: &[&Part]) -> Result<(), TeachError> {
+    let usual = usual_size(parts);
+    let is_near = |side: u32, usual: u32| {
+        f64::from(side.abs_diff(usual)) <= f64::from(usual) * SIZE_DIFFERENCE_MAX
+    };
+    let is_usual = |part: &Part| {
+        let SizePx {
+            width_px,
+            height_px,
+        } = part.size;
+        is_near(width_px, usual.width_px) && is_near(height_px, usual.height_px)
+    };
+    let others: Vec<&Part> = parts
+        .iter()
+        .copied()
+        .filter(|part| !is_usual(part))
+        .collect();
+    if others.is_empty() {
         return Ok(());
     }
-    let sizes = by_size.into_iter().map(|((width_px, height_px), paths)| {
-        let first = paths.first().map(|path| path.display().to_string());
-        format!(
-            "{width_px} x {height_px} px: {} (`{}`{})",
-            paths.len(),
-            first.unwrap_or_default(),
-            if paths.len() == 1 { "" } else { ", …" }
-        )
-    });
     Err(TeachError::Sizes {
-        sizes: sizes.collect(),
+        usual_width_px: usual.width_px,
+        usual_height_px: usual.height_px,
+        others: told(others.iter().map(|part| {
+            let (size, path) = (part.size, part.path.display());
+            format!("`{path}`: {} x {} px", size.width_px, size.height_px)
+        })),
     })
+}
+
+/// The median of the widths and of the heights.
+fn usual_size(parts: &[&Part]) -> SizePx {
+    let median = |side: fn(&Part) -> u32| {
+        let mut sides: Vec<u32> = parts.iter().map(|part| side(part)).collect();
+        sides.sort_unstable();
+        sides.get(sides.len() / 2).copied().unwrap_or_default()
+    };
+    SizePx {
+        width_px: median(|part| part.size.width_px),
+        height_px: median(|part| part.size.height_px),
+    }
+}
+
+/// The first lines of a list, and how many more there are.
+fn told(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.collect();
+    let n_lines = lines.len();
+    if TOLD_MAX < n_lines {
+        lines.truncate(TOLD_MAX);
+        lines.push(format!("and {} more", n_lines - TOLD_MAX));
+    }
+    lines
 }

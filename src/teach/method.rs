@@ -14,17 +14,30 @@ pub(super) const INPUT_SIDES_RATIO_MAX: f64 = 4.0;
 
 /// The share of the mean variance that is added to every direction before whitening.
 pub(super) const RIDGE: f64 = 0.01;
+/// Numbers of a whitened row: the strongest directions.
+pub(super) const DIMENSIONS: usize = 128;
+/// Rounds of the subspace iteration that finds them, and the seed of its start.
+pub(super) const SUBSPACE_ROUNDS: usize = 12;
+pub(super) const SUBSPACE_SEED: u64 = 1;
 /// Rows of the bank.
 pub(super) const BANK_ROWS: usize = 2000;
-/// Dimensions in which the bank's rows are chosen.
+/// Rows among which those of the bank are chosen: drawn at random if there are more.
+pub(super) const CANDIDATES_MAX: usize = 40_000;
+/// Dimensions in which they are chosen.
 pub(super) const CHOICE_DIMENSIONS: usize = 64;
-/// Seed of the projection into them.
+/// Seed of the projection into them, and of the draw.
 pub(super) const CHOICE_SEED: u64 = 7;
-/// Folds of parts that are held out in turn.
-pub(super) const FOLDS: usize = 5;
-/// Most bytes of rows in memory; beyond, each part keeps an even share of its rows.
-pub(super) const ROWS_BYTES_MAX: usize = 2 << 30;
+/// The spread of a row of the bank is the mean distance of its nearest patches of other parts: so many,
+pub(super) const SPREAD_NEIGHBOURS: usize = 20;
+/// and this share of the mean over all rows is added.
+pub(super) const SPREAD_OF_MEAN: f32 = 1.0;
+/// The score of a picture is the mean over this share of its places, the most unlike ones.
+pub(super) const TOP_SHARE: f64 = 0.01;
+/// Most bytes of raw rows in memory.
+pub(super) const ROWS_BYTES_MAX: usize = 4 << 30;
 
+/// How far a side of a picture may differ from the usual one, as a share of that.
+pub(super) const SIZE_DIFFERENCE_MAX: f64 = 0.05;
 /// Side of the thumbnails that pictures are compared by.
 pub(super) const THUMBNAIL_SIDE_PX: u32 = 128;
 /// Two pictures whose own part (what sets them apart from the median picture) correlates this much

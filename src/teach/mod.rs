@@ -1,9 +1,10 @@
 //! An anomaly model from pictures of good parts only, on the station: pictures in, a package out.
 //!
-//! PatchCore (Roth et al., arXiv 2106.08265) with a frozen backbone: the patch rows of good parts, a
+//! `PatchCore` (Roth et al., arXiv 2106.08265) with a frozen backbone: the patch rows of good parts, a
 //! coreset of them as the bank, and two thresholds from good parts that the bank has not seen.
 //! [`study`] does all of the learning; [`write`] makes the package of it.
 
+mod against;
 mod bank;
 mod cache;
 mod coreset;
@@ -11,7 +12,7 @@ mod defect;
 mod doubles;
 mod error;
 mod features;
-mod held_out;
+mod fitness;
 mod histogram;
 mod look;
 mod method;
@@ -20,9 +21,9 @@ mod package;
 mod page;
 mod progress;
 mod report;
-mod spread;
 mod study;
 mod suspects;
+mod threads;
 mod thresholds;
 mod whitening;
 
@@ -30,6 +31,7 @@ pub use cache::CACHE_BYTES_MAX;
 pub use coreset::{greedy_k_centre, project};
 pub use error::TeachError;
 pub use features::Engine;
+pub use fitness::fitness_limits;
 pub use histogram::Scores;
 pub use look::{Look, Part};
 pub use method::{PARTS_MAX, PARTS_MIN, PARTS_RECOMMENDED};

@@ -136,10 +136,8 @@ fn golden(study: &Study, engine: &Engine) -> Result<Vec<GoldenDraft>, TeachError
     let mut pictures: Vec<Picture> = good.cloned().collect();
     if let Some((part, _)) = easiest.first() {
         let contrasts = CONTRASTS.map(|contrast| scratched(&part.input, [0.5, 0.5], contrast));
-        let inputs: Vec<_> = contrasts.iter().map(|picture| (0, picture)).collect();
-        let mut lesson = study.lesson.clone();
-        lesson.reference = 1.0;
-        let found = engine.distances(&study.look, &[lesson], &inputs, &|| {})?;
+        let inputs: Vec<_> = contrasts.iter().collect();
+        let found = engine.distances(&study.look, &study.lesson, &inputs, &|| {})?;
         let clear = study.thresholds.reject * 1.1;
         let sure = contrasts
             .iter()

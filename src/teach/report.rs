@@ -1,10 +1,12 @@
 //! What a study tells people: facts, warnings, and the page with the pictures.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::model::MapNet;
 use crate::vision::{Picture, VisionError, draw_heat, encode_jpeg};
 
+use super::against::map_of;
 use super::error::TeachError;
 use super::features::Engine;
 use super::histogram::Scores;
@@ -42,6 +44,20 @@ impl Study {
                 "taught from {} different parts only; with {PARTS_RECOMMENDED} or more the thresholds rest on \
                  more than a guess",
                 self.parts.len()
+            ));
+        }
+        let sizes: BTreeSet<(u32, u32)> = self
+            .parts
+            .iter()
+            .map(|part| (part.size.width_px, part.size.height_px))
+            .collect();
+        if let (Some((w0, h0)), Some((w1, h1)), true) =
+            (sizes.first(), sizes.last(), 1 < sizes.len())
+        {
+            warnings.push(format!(
+                "the pictures have {} sizes, {w0} x {h0} to {w1} x {h1} px, and each is stretched to the model's \
+                 input; a camera gives one size, so live frames must be cut out in the same way",
+                sizes.len()
             ));
         }
         let n_missed = self
@@ -130,12 +146,7 @@ impl Study {
     /// # Errors
     /// [`TeachError`] if a picture cannot be drawn.
     pub fn page(&self, title: &Title, engine: &Engine) -> Result<String, TeachError> {
-        let net = MapNet::load(
-            &engine.backbone,
-            &self.lesson,
-            &engine.runtime,
-            &Engine::options(),
-        )?;
+        let net = engine.map_net(&self.lesson)?;
         let mut galleries = Vec::new();
         let mut hardest: Vec<_> = self.parts.iter().zip(self.good_scores()).collect();
         hardest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -145,7 +156,7 @@ impl Study {
             text:
                 "Each with its held-out score; if one of them is bad, take it away and teach again."
                     .to_owned(),
-            pictures: self.shown(&net, hardest)?,
+            pictures: self.shown(&net, with_scores(hardest))?,
         });
         let mut bad: Vec<_> = self
             .bad
@@ -159,8 +170,23 @@ impl Study {
             galleries.push(Gallery {
                 heading: "Mildest known-bad parts",
                 text: String::new(),
-                pictures: self.shown(&net, bad)?,
+                pictures: self.shown(&net, with_scores(bad))?,
             });
+        }
+        if !self.suspects.is_empty() {
+            let shown = self.suspects.iter().take(SUSPECTS_MAX);
+            let shown = shown.map(|suspect| (&suspect.part, suspect.why.to_string()));
+            galleries.insert(
+                0,
+                Gallery {
+                    heading: "Suspicious pictures",
+                    text: format!(
+                        "{} pictures that do not look like good parts.",
+                        self.suspects.len()
+                    ),
+                    pictures: self.shown(&net, shown.collect())?,
+                },
+            );
         }
         let facts = self.facts(engine);
         Ok(Page {
@@ -174,11 +200,11 @@ impl Study {
         .to_string())
     }
 
-    fn shown(&self, net: &MapNet, parts: Vec<(&Part, f32)>) -> Result<Vec<Shown>, TeachError> {
-        let shown = |(part, score): (&Part, f32)| {
+    fn shown(&self, net: &MapNet, parts: Vec<(&Part, String)>) -> Result<Vec<Shown>, TeachError> {
+        let shown = |(part, said): (&Part, String)| {
             let name = part.path.file_name().unwrap_or_default().to_string_lossy();
             Ok(Shown {
-                caption: format!("{name}: {score:.3}"),
+                caption: format!("{name}: {said}"),
                 jpeg: jpeg(&self.heated(net, &part.input)?)?,
             })
         };
@@ -187,11 +213,15 @@ impl Study {
 
     /// The picture with the places coloured that are most unlike the good parts.
     fn heated(&self, net: &MapNet, input: &Picture) -> Result<Picture, TeachError> {
-        let [height_px, width_px] = self.look.sides();
-        let map = net.map(&self.look.tensor(input)?, height_px, width_px)?;
+        let map = map_of(net, &self.look, input)?;
         let low = self.score_doubtful() * 0.8;
         Ok(draw_heat(input, &map.view(), (low, self.score_reject()))?)
     }
+}
+
+fn with_scores(parts: Vec<(&Part, f32)>) -> Vec<(&Part, String)> {
+    let said = |(part, score)| (part, format!("{score:.3}"));
+    parts.into_iter().map(said).collect()
 }
 
 fn jpeg(picture: &Picture) -> Result<Vec<u8>, TeachError> {

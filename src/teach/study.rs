@@ -2,20 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
-
 use crate::domain::{RectPx, SizePx};
 use crate::model::Lesson;
 use crate::vision::{InputSpec, Interpolation, Resize};
 
-use super::bank::Whitened;
+use super::against::score_of;
+use super::bank::{Bank, Distance};
 use super::cache::Cache;
 use super::doubles::doubles;
 use super::error::TeachError;
 use super::features::Engine;
-use super::held_out::{Distance, score_of};
-use super::look::{Look, Part, first_size, list};
-use super::method::{FOLDS, INPUT_AREA_PX, INPUT_SIDES_RATIO_MAX, PARTS_MAX, PARTS_MIN};
+use super::look::{Look, Part, first_size, list, same_size};
+use super::method::{INPUT_AREA_PX, INPUT_SIDES_RATIO_MAX, PARTS_MAX, PARTS_MIN};
 use super::moved::moved;
 use super::progress::Progress;
 use super::suspects::{Suspect, outliers};
@@ -126,7 +124,7 @@ pub fn study(
         enough(&request.good, &parts, doubles.len() + suspects.len())?;
         round = one_round(engine, &look, &parts, &cache, progress)?;
     }
-    let bad = known_bad(request, engine, &look, &round.lesson, progress)?;
+    let bad = known_bad(request, engine, (&look, &parts), &round.lesson, progress)?;
     let peaks = |distances: &[Distance]| distances.iter().map(|one| one.peak).collect::<Vec<_>>();
     let bad_peaks: Vec<f32> = bad.iter().map(|(_, distance)| distance.peak).collect();
     let thresholds = Thresholds::choose(&peaks(&round.distances), &bad_peaks, request.rates)?;
@@ -166,13 +164,19 @@ impl Study {
 
     /// From here on a part is doubtful.
     pub fn score_doubtful(&self) -> f32 {
-        self.score(self.thresholds.doubtful)
+        rounded_down(self.score(self.thresholds.doubtful))
     }
 
     /// From here on a part is rejected.
     pub fn score_reject(&self) -> f32 {
-        self.score(self.thresholds.reject)
+        rounded_down(self.score(self.thresholds.reject))
     }
+}
+
+/// To four digits, so that a recipe can repeat a threshold exactly; down, so that no part on the
+/// threshold slips below it.
+fn rounded_down(score: f32) -> f32 {
+    (score * 1e4).floor() / 1e4
 }
 
 /// The input that keeps the region's proportions at the usual area, sides in whole steps.
@@ -280,7 +284,7 @@ fn enough(folder: &Path, parts: &[Part], n_left_out: usize) -> Result<(), TeachE
     })
 }
 
-/// Learns from all parts, and from all but each fold to see how its parts score.
+/// Learns from all parts, and holds each against the others.
 fn one_round(
     engine: &Engine,
     look: &Look,
@@ -290,40 +294,15 @@ fn one_round(
 ) -> Result<Round, TeachError> {
     progress.begin("features", parts.len());
     let extracted = engine.rows(look, parts, cache, progress.step)?;
-    let whitened = Whitened::new(extracted.rows, engine.n_threads)?;
-    let n_folds = FOLDS.min(parts.len());
-    let fold_of = |part: usize| part % n_folds.max(1);
-    let mut left_out: Vec<Vec<bool>> = (0..n_folds)
-        .map(|fold| (0..parts.len()).map(|part| fold_of(part) == fold).collect())
-        .collect();
-    left_out.push(vec![false; parts.len()]);
-    progress.begin("choose the bank", left_out.len());
-    let banks = whitened.banks(&left_out, engine.n_threads, progress.step)?;
-    let whitening = &whitened.whitening;
-    let lesson = |bank: Array2<f32>| Lesson {
-        mean: whitening.mean.clone(),
-        whitening: whitening.matrix.clone(),
-        bank,
-        reference: 1.0,
-    };
-    let mut lessons: Vec<Lesson> = banks.into_iter().map(lesson).collect();
-    let lesson = lessons.pop().ok_or(TeachError::AllTheSame)?;
-    progress.begin("hold good parts out", parts.len());
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|part| fold_of(*part));
-    let pictures = order
-        .iter()
-        .filter_map(|part| Some((fold_of(*part), &parts.get(*part)?.input)));
-    let pictures: Vec<_> = pictures.collect();
-    let found = engine.distances(look, &lessons, &pictures, progress.step)?;
-    let mut distances: Vec<(usize, Distance)> = order.into_iter().zip(found).collect();
-    distances.sort_by_key(|(part, _)| *part);
+    progress.begin("choose the bank", 1);
+    let bank = Bank::learn(extracted.rows, engine.n_threads)?;
+    (progress.step)();
+    progress.begin("hold good parts against the others", parts.len());
+    let grid = look.grid(engine.backbone.feature_stride_px);
+    let distances = bank.leave_one_out(grid, engine.n_threads, progress.step);
     Ok(Round {
-        distances: distances
-            .into_iter()
-            .map(|(_, distance)| distance)
-            .collect(),
-        lesson,
+        distances,
+        lesson: bank.lesson(),
         n_cached: extracted.n_cached,
         notes: extracted.notes,
     })
@@ -332,7 +311,7 @@ fn one_round(
 fn known_bad(
     request: &Request,
     engine: &Engine,
-    look: &Look,
+    (look, good): (&Look, &[Part]),
     lesson: &Lesson,
     progress: &Progress<'_>,
 ) -> Result<Vec<(Part, Distance)>, TeachError> {
@@ -342,8 +321,25 @@ fn known_bad(
     let pictures = list(folder)?;
     progress.begin("known-bad parts", 2 * pictures.len());
     let parts = look.at(&pictures, engine.n_threads, progress.step)?;
-    let lessons = std::slice::from_ref(lesson);
-    let inputs: Vec<_> = parts.iter().map(|part| (0, &part.input)).collect();
-    let distances = engine.distances(look, lessons, &inputs, progress.step)?;
+    check_bad(good, &parts)?;
+    let inputs: Vec<_> = parts.iter().map(|part| &part.input).collect();
+    let distances = engine.distances(look, lesson, &inputs, progress.step)?;
     Ok(parts.into_iter().zip(distances).collect())
+}
+
+/// Known-bad pictures come from the same camera, and none of them is among the good ones.
+fn check_bad(good: &[Part], bad: &[Part]) -> Result<(), TeachError> {
+    same_size(&good.iter().chain(bad).collect::<Vec<_>>())?;
+    for part in bad {
+        if let Some(twin) = good
+            .iter()
+            .find(|twin| twin.fingerprint == part.fingerprint)
+        {
+            return Err(TeachError::GoodAndBad {
+                good: twin.path.clone(),
+                bad: part.path.clone(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::held_out::Distance;
+use super::bank::Distance;
 use super::look::{Look, Part};
 use super::method::{OUTLIER_SPREADS, OUTLIER_TIMES_MIN};
 

@@ -55,7 +55,7 @@ fn enlarged(picture: &Picture, map: &ArrayView2<'_, f32>) -> opencv::Result<Vec<
         return Err(refuse("the picture is not RGB"));
     }
     let scores: Vec<f32> = map.iter().copied().collect();
-    let count = |side: usize| i32::try_from(side).map_err(|_| refuse("the map is too large"));
+    let count = |side: usize| i32::try_from(side).map_err(|error| refuse(&error.to_string()));
     let (rows, columns) = (count(map.nrows())?, count(map.ncols())?);
     let small = Mat::new_rows_cols_with_data(rows, columns, &scores)?;
     let (width, height) = super::view::dimensions(picture.size)?;
