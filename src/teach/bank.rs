@@ -1,7 +1,7 @@
 //! From the rows of good parts to what new pictures are compared with, and how good parts compare
 //! with each other: whitening, bank, spread, leave-one-out distances.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
 use crate::model::Lesson;
 
@@ -122,26 +122,29 @@ impl Bank {
         n_threads: usize,
         done: &(dyn Fn() + Sync),
     ) -> Vec<Distance> {
-        let parts: Vec<usize> = (0..self.parts.len()).collect();
-        let weights = self.spread.mapv(|spread| spread.powi(-2));
-        on_threads(n_threads, &parts, |part| {
-            let rows = self.parts.get(*part);
-            let distance = rows.map(|rows| {
-                let squares = squared_distances(&rows.view(), &self.rows.view());
-                let nearest = |row: ndarray::ArrayView1<'_, f32>| {
-                    let others = row.iter().zip(&weights).zip(&self.origins);
-                    let others = others.filter(|(_, origin)| *origin != part);
-                    let weighted = others.map(|((square, weight), _)| square * weight);
-                    weighted.fold(f32::INFINITY, f32::min).sqrt()
-                };
-                Distance::of(&squares.outer_iter().map(nearest).collect::<Vec<_>>(), grid)
-            });
+        let parts: Vec<(usize, &Array2<f32>)> = self.parts.iter().enumerate().collect();
+        on_threads(n_threads, &parts, |(part, rows)| {
+            let distance = self.held_against(&rows.view(), Some(*part), grid);
             done();
             distance
         })
-        .into_iter()
-        .flatten()
-        .collect()
+    }
+
+    /// How unlike the bank, without the rows of one part, whitened rows are.
+    fn held_against(
+        &self,
+        rows: &ArrayView2<'_, f32>,
+        without: Option<usize>,
+        grid: [usize; 2],
+    ) -> Distance {
+        let squares = squared_distances(rows, &self.rows.view());
+        let nearest = |row: ArrayView1<'_, f32>| {
+            let others = row.iter().zip(&self.spread).zip(&self.origins);
+            let others = others.filter(|(_, origin)| Some(**origin) != without);
+            let relative = others.map(|((square, spread), _)| square / (spread * spread));
+            relative.fold(f32::INFINITY, f32::min).sqrt()
+        };
+        Distance::of(&squares.outer_iter().map(nearest).collect::<Vec<_>>(), grid)
     }
 
     /// What the graph is fed with; the reference is 1.
@@ -203,4 +206,82 @@ fn keep_least(least: &mut Vec<f32>, value: f32) {
     }
     least.insert(least.partition_point(|other| *other <= value), value);
     least.truncate(SPREAD_NEIGHBOURS);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Backbone, MapNet, Runtime, SessionOptions};
+    use crate::teach::coreset::SplitMix64;
+
+    const SIDE_PX: usize = 96;
+
+    /// Tensors of pictures with stripes and grain, each its own.
+    fn tensor(seed: u64) -> Vec<f32> {
+        let mut random = SplitMix64(seed);
+        let phase = (random.next() >> 60) as f32;
+        let mut pixel = |index: usize| {
+            let (x, y) = (index % SIDE_PX, index / SIDE_PX % SIDE_PX);
+            let grain = (random.next() >> 40) as f32 / (1_u32 << 24) as f32 - 0.5;
+            ((x as f32 + phase) * 0.2).sin() * 0.5 + (y as f32 * 0.07).cos() * 0.3 + grain * 0.3
+        };
+        (0..3 * SIDE_PX * SIDE_PX).map(&mut pixel).collect()
+    }
+
+    #[test]
+    fn the_graph_and_the_study_measure_the_same_distance() {
+        let folder = "models/backbones/efficientnet-lite0/1.0.0";
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let backbone = Backbone::open(&root.join(folder)).unwrap();
+        let (runtime, options) = (Runtime::load(None).unwrap(), SessionOptions::default());
+        let net = crate::model::FeatureNet::load(&backbone, &runtime, &options).unwrap();
+        let rows = |seed| net.features(&tensor(seed), SIDE_PX, SIDE_PX).unwrap();
+        let bank = Bank::learn((0..20).map(rows).collect(), 2).unwrap();
+        let [grid, new] = [[6, 6], [100, 101]];
+        let expected = new.map(|seed| {
+            let white = bank.whitening.apply(&rows(seed as u64).view());
+            bank.held_against(&white.view(), None, grid).peak
+        });
+        let with_others = bank.leave_one_out(grid, 2, &|| {});
+        assert_eq!(with_others, bank.leave_one_out(grid, 1, &|| {}));
+        let map = MapNet::load(&backbone, &bank.lesson(), &runtime, &options).unwrap();
+        for (seed, expected) in new.into_iter().zip(expected) {
+            let map = map.map(&tensor(seed as u64), SIDE_PX, SIDE_PX).unwrap();
+            let score = map.iter().copied().fold(0.0, f32::max);
+            let found = score / (1.0 - score);
+            assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_never_held_against_its_own_rows() {
+        // Two parts of one row each, far apart, and a bank of both.
+        let parts = vec![Array2::zeros((1, 4)), Array2::from_elem((1, 4), 3.0)];
+        let bank = Bank {
+            whitening: Whitening {
+                mean: Array1::zeros(4),
+                matrix: Array2::eye(4),
+            },
+            rows: concatenate(Axis(0), &[parts[0].view(), parts[1].view()]).unwrap(),
+            parts,
+            origins: vec![0, 1],
+            spread: Array1::from_vec(vec![1.0, 2.0]),
+        };
+        let distances = bank.leave_one_out([1, 1], 1, &|| {});
+        // 6 to the other row, divided by that row's spread.
+        assert!((distances[0].peak - 3.0).abs() < 1e-6 && (distances[1].peak - 6.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_score_is_the_mean_of_the_most_unlike_hundredth() {
+        let mut places = vec![1.0_f32; 300];
+        places[299] = 9.0;
+        places[25] = 6.0;
+        let distance = Distance::of(&places, [20, 15]);
+        assert!((distance.peak - 16.0 / 3.0).abs() < 1e-6, "{distance:?}");
+        assert!(
+            distance.place[0] > 0.97 && distance.place[1] > 0.96,
+            "{distance:?}"
+        );
+    }
 }

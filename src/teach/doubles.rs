@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::look::Part;
-use super::method::{SAME_CORRELATION_MIN, SAME_DIFFERENCE_MAX, STILL_MAX, THUMBNAIL_SIDE_PX};
+use super::method::{SAME_LEVELS_MAX, SAME_RATIO_MAX, THUMBNAIL_SIDE_PX};
 
 /// A picture that does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,94 +16,76 @@ pub(super) struct Double {
     pub(super) is_copy: bool,
 }
 
-/// Finds the pictures that repeat an earlier one; those that are left are in `0..parts.len()` minus
-/// these.
+/// Finds the pictures that repeat an earlier one that counts.
 ///
-/// Two pictures show the same if what sets them apart from the median picture is the same. That
-/// works for parts in any pose, and neither noise nor another file format nor a little more light
-/// hides it.
+/// Two pictures show the same if they differ, light aside, by a small share only of what the pictures
+/// of this folder usually differ by. Neither noise nor another file format nor more light hides it.
 pub(super) fn doubles(parts: &[Part]) -> Vec<Double> {
-    let n_pixels = (THUMBNAIL_SIDE_PX * THUMBNAIL_SIDE_PX) as usize;
-    let thumbnails: Vec<&[u8]> = parts.iter().map(|part| part.thumbnail.as_slice()).collect();
-    if thumbnails.iter().any(|pixels| pixels.len() != n_pixels) {
-        return Vec::new();
-    }
-    let (own, strength) = own_of(&thumbnails, n_pixels);
-    let alike = own.dot(&own.t());
+    let differences = differences(parts);
+    let usual = usual(&differences);
+    let level_max = (usual * SAME_RATIO_MAX).max(SAME_LEVELS_MAX);
     let mut doubles: Vec<Double> = Vec::new();
-    for part in 0..parts.len() {
-        let is_free = |of: &usize| doubles.iter().all(|double| double.part != *of);
-        let same = |of: &usize| same(parts, (&alike, &strength), *of, part);
-        let of = (0..part)
-            .filter(is_free)
-            .find_map(|of| Some((of, same(&of)?)));
-        if let Some((of, is_copy)) = of {
-            doubles.push(Double { part, of, is_copy });
-        }
+    for (part, this) in parts.iter().enumerate() {
+        let of = parts.iter().enumerate().take(part).find_map(|(of, other)| {
+            let counts = doubles.iter().all(|double| double.part != of);
+            let is_copy = this.fingerprint == other.fingerprint;
+            let is_near = differences
+                .get((part, of))
+                .is_some_and(|levels| *levels < level_max);
+            (counts && (is_copy || is_near)).then_some(Double { part, of, is_copy })
+        });
+        doubles.extend(of);
     }
     doubles
 }
 
-/// Whether two pictures show the same, and then whether every pixel is the same.
-fn same(
-    parts: &[Part],
-    (alike, strength): (&Array2<f32>, &[f32]),
-    one: usize,
-    other: usize,
-) -> Option<bool> {
-    let (a, b) = (parts.get(one)?, parts.get(other)?);
-    if a.fingerprint == b.fingerprint {
-        return Some(true);
-    }
-    let is_still = [one, other]
-        .iter()
-        .all(|part| strength.get(*part).is_some_and(|own| *own < STILL_MAX));
-    // Where hardly anything sets a picture apart, there is only noise to compare.
-    let is_same = if is_still {
-        mean_difference(&a.thumbnail, &b.thumbnail) < SAME_DIFFERENCE_MAX
-    } else {
-        SAME_CORRELATION_MIN <= *alike.get((one, other))?
-    };
-    is_same.then_some(false)
-}
-
-/// What sets each picture apart from the median picture, as rows of length 1, and how strong that is:
-/// its standard deviation in grey levels.
-fn own_of(thumbnails: &[&[u8]], n_pixels: usize) -> (Array2<f32>, Vec<f32>) {
-    let median = median_picture(thumbnails, n_pixels);
-    let mut own = Array2::zeros((thumbnails.len(), n_pixels));
-    let mut strength = Vec::with_capacity(thumbnails.len());
-    for (mut row, thumbnail) in own.outer_iter_mut().zip(thumbnails) {
-        for ((value, pixel), usual) in row.iter_mut().zip(*thumbnail).zip(&median) {
-            *value = f32::from(*pixel) - f32::from(*usual);
-        }
+/// By how much each two pictures differ, in grey levels, once one is lit as the other is.
+fn differences(parts: &[Part]) -> Array2<f32> {
+    let rows: Vec<Vec<f32>> = parts.iter().map(|part| halved(&part.thumbnail)).collect();
+    let n_pixels = rows.first().map_or(0, Vec::len);
+    let mut flat = Array2::zeros((rows.len(), n_pixels));
+    for (mut row, pixels) in flat.outer_iter_mut().zip(&rows) {
+        row.iter_mut()
+            .zip(pixels)
+            .for_each(|(value, pixel)| *value = *pixel);
         let mean = row.mean().unwrap_or_default();
         row -= mean;
-        let length = row.dot(&row).sqrt();
-        strength.push(length / (n_pixels as f32).sqrt());
-        row /= length.max(f32::EPSILON);
     }
-    (own, strength)
+    let mut products = flat.dot(&flat.t());
+    let powers: Vec<f32> = products.diag().to_vec();
+    for ((row, column), value) in products.indexed_iter_mut() {
+        let [a, b] = [row, column].map(|index| powers.get(index).copied().unwrap_or_default());
+        // What is left of the weaker after the stronger was scaled onto it.
+        let alike = (*value * *value / (a * b).max(f32::MIN_POSITIVE)).min(1.0);
+        *value = (a.min(b) * (1.0 - alike) / n_pixels.max(1) as f32).sqrt();
+    }
+    products
 }
 
-/// The median of each pixel.
-pub(super) fn median_picture(thumbnails: &[&[u8]], n_pixels: usize) -> Vec<u8> {
-    let mut column: Vec<u8> = Vec::with_capacity(thumbnails.len());
-    (0..n_pixels)
-        .map(|pixel| {
-            column.clear();
-            column.extend(thumbnails.iter().filter_map(|pixels| pixels.get(pixel)));
-            column.sort_unstable();
-            column.get(column.len() / 2).copied().unwrap_or_default()
+/// The thumbnail with each four pixels averaged.
+fn halved(thumbnail: &[u8]) -> Vec<f32> {
+    let side = THUMBNAIL_SIDE_PX as usize;
+    let two_rows = thumbnail.chunks_exact(2 * side);
+    two_rows
+        .flat_map(|rows| {
+            let (upper, lower) = rows.split_at(side);
+            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            pairs.map(|(a, b)| {
+                a.iter()
+                    .chain(b)
+                    .map(|pixel| f32::from(*pixel))
+                    .sum::<f32>()
+                    / 4.0
+            })
         })
         .collect()
 }
 
-fn mean_difference(a: &[u8], b: &[u8]) -> f32 {
-    let sum: u64 = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| u64::from(a.abs_diff(*b)))
-        .sum();
-    sum as f32 / a.len().max(1) as f32
+/// The median difference of two pictures.
+fn usual(differences: &Array2<f32>) -> f32 {
+    let pairs = differences.indexed_iter();
+    let pairs = pairs.filter(|((row, column), _)| column < row);
+    let mut levels: Vec<f32> = pairs.map(|(_, value)| *value).collect();
+    levels.sort_by(f32::total_cmp);
+    levels.get(levels.len() / 2).copied().unwrap_or_default()
 }

@@ -1,9 +1,7 @@
 //! Patch rows of prepared pictures: from the cache where they are there, else from the backbone.
 
-use ndarray::Array2;
-use tracing::warn;
-
 use crate::model::{Backbone, FeatureNet, ModelError, Runtime, SessionOptions};
+use ndarray::Array2;
 
 use super::cache::{Cache, Found, key};
 use super::error::TeachError;
@@ -70,9 +68,6 @@ impl Engine {
                 cache.folder().display(),
                 cache.n_left_out()
             ));
-        }
-        for note in &extracted.notes {
-            warn!(note, "cache");
         }
         Ok(extracted)
     }

@@ -40,14 +40,12 @@ pub(super) const ROWS_BYTES_MAX: usize = 4 << 30;
 pub(super) const SIZE_DIFFERENCE_MAX: f64 = 0.05;
 /// Side of the thumbnails that pictures are compared by.
 pub(super) const THUMBNAIL_SIDE_PX: u32 = 128;
-/// Two pictures whose own part (what sets them apart from the median picture) correlates this much
-/// show the same. Measured: noise of 4 grey levels, JPEG at 80, 5 % more light give 0.994 to 1.000;
-/// the most similar different parts of nine sets 0.35 to 0.983.
-pub(super) const SAME_CORRELATION_MIN: f32 = 0.99;
-/// A picture whose own part has less than this standard deviation, in grey levels, is like the median.
-pub(super) const STILL_MAX: f32 = 1.5;
-/// Two such pictures are the same if they differ by less than this mean, in grey levels.
-pub(super) const SAME_DIFFERENCE_MAX: f32 = 0.35;
+/// Two pictures show the same if they differ by less than this share of the median difference of two
+/// pictures. Measured: noise of 4 grey levels, JPEG at 80, 5 % more light give 0.01 to 0.08; the most
+/// alike different parts of nine sets 0.13 to 0.8.
+pub(super) const SAME_RATIO_MAX: f32 = 0.08;
+/// or by less than this many grey levels, whichever is more.
+pub(super) const SAME_LEVELS_MAX: f32 = 0.4;
 
 /// From this median response of the phase correlation on, parts lie in a fixed pose. Measured: parts
 /// in free pose 0.02 to 0.16, in a fixture 0.45 to 0.6.
@@ -56,6 +54,8 @@ pub(super) const FIXED_RESPONSE_MIN: f64 = 0.25;
 pub(super) const MOVED_SHARE_MIN: f64 = 0.01;
 /// or from this many times the usual shift on, whichever is more.
 pub(super) const MOVED_TIMES_USUAL: f64 = 4.0;
+/// Below this response of its own, a picture's shift says nothing.
+pub(super) const MOVED_RESPONSE_MIN: f64 = 0.15;
 
 /// A held-out part is an outlier if its log distance lies this many times the distance from the
 /// median to the upper quartile above the median,

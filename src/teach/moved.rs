@@ -2,10 +2,9 @@
 
 use crate::vision::{Shift, shift};
 
-use super::doubles::median_picture;
 use super::error::TeachError;
 use super::look::Part;
-use super::method::{FIXED_RESPONSE_MIN, MOVED_SHARE_MIN, MOVED_TIMES_USUAL};
+use super::method::{FIXED_RESPONSE_MIN, MOVED_RESPONSE_MIN, MOVED_SHARE_MIN, MOVED_TIMES_USUAL};
 use super::suspects::{Suspect, Why};
 
 /// Finds pictures that are moved against the median picture, where parts lie in a fixed pose: for
@@ -31,7 +30,8 @@ pub(super) fn moved(parts: &[Part]) -> Result<Vec<Suspect>, TeachError> {
     let usual = middle(shifts.iter().map(length));
     let share_max = (usual * MOVED_TIMES_USUAL).max(MOVED_SHARE_MIN);
     let apart = parts.iter().zip(&shifts);
-    let apart = apart.filter(|(_, shift)| share_max < length(shift));
+    let apart =
+        apart.filter(|(_, shift)| MOVED_RESPONSE_MIN < shift.response && share_max < length(shift));
     let suspect = |(part, shift): (&Part, &Shift)| Suspect {
         part: part.clone(),
         why: Why::Moved {
@@ -42,6 +42,19 @@ pub(super) fn moved(parts: &[Part]) -> Result<Vec<Suspect>, TeachError> {
         },
     };
     Ok(apart.map(suspect).collect())
+}
+
+/// The median of each pixel.
+fn median_picture(thumbnails: &[&[u8]], n_pixels: usize) -> Vec<u8> {
+    let mut column: Vec<u8> = Vec::with_capacity(thumbnails.len());
+    (0..n_pixels)
+        .map(|pixel| {
+            column.clear();
+            column.extend(thumbnails.iter().filter_map(|pixels| pixels.get(pixel)));
+            column.sort_unstable();
+            column.get(column.len() / 2).copied().unwrap_or_default()
+        })
+        .collect()
 }
 
 /// The median; 0 of nothing.

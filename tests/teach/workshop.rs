@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const SIDE: u32 = 192;
+const SIDE: u32 = 256;
 
 /// A folder of its own, and a cache in it.
 pub(crate) struct Workshop {
@@ -120,14 +120,14 @@ impl Dice {
 pub(crate) fn part(seed: u32, moved: (i32, i32)) -> GrayImage {
     let mut dice = Dice::of(seed + 1);
     let light = 0.96 + 0.08 * dice.next();
-    let lies = [dice.next() * 4.0 - 2.0, dice.next() * 4.0 - 2.0];
-    let radius = 13.0 + dice.next();
+    let lies = [dice.next() * 5.0 - 2.5, dice.next() * 5.0 - 2.5];
+    let radius = 17.0 + 2.0 * dice.next();
     GrayImage::from_fn(SIDE, SIDE, |x, y| {
-        let x = f64::from(x) - f64::from(moved.0) - lies[0] - 96.0;
-        let y = f64::from(y) - f64::from(moved.1) - lies[1] - 96.0;
-        let is_hole = (x.abs() - 42.0).hypot(y.abs() - 30.0) < radius;
-        let level = if x.abs() < 70.0 && y.abs() < 55.0 && !is_hole {
-            165.0 + 9.0 * (y * 1.7).sin() + 5.0 * (x * 0.05).cos()
+        let x = f64::from(x) - f64::from(moved.0) - lies[0] - 128.0;
+        let y = f64::from(y) - f64::from(moved.1) - lies[1] - 128.0;
+        let is_hole = (x.abs() - 56.0).hypot(y.abs() - 40.0) < radius;
+        let level = if x.abs() < 94.0 && y.abs() < 74.0 && !is_hole {
+            165.0 + 9.0 * (y * 1.3).sin() + 5.0 * (x * 0.04).cos()
         } else {
             70.0 + y * 0.1
         };
@@ -139,9 +139,9 @@ pub(crate) fn part(seed: u32, moved: (i32, i32)) -> GrayImage {
 pub(crate) fn dented(seed: u32) -> GrayImage {
     let mut picture = part(seed, (0, 0));
     for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        let distance = (f64::from(x) - 100.0).hypot(f64::from(y) - 96.0);
-        if distance < 12.0 {
-            pixel.0[0] = (f64::from(pixel.0[0]) * (0.3 + distance / 30.0)) as u8;
+        let distance = (f64::from(x) - 134.0).hypot(f64::from(y) - 128.0);
+        if distance < 16.0 {
+            pixel.0[0] = (f64::from(pixel.0[0]) * (0.3 + distance / 40.0)) as u8;
         }
     }
     picture
@@ -159,29 +159,33 @@ pub(crate) fn real(set: &str) -> Option<PathBuf> {
     None
 }
 
-/// Squares cut from the stamping samples: good surface, and surface with a defect in it.
-pub(crate) fn surfaces() -> [Vec<GrayImage>; 2] {
+/// Squares of good surface, cut from the stamping samples.
+pub(crate) fn surfaces() -> Vec<GrayImage> {
     let samples = Path::new(ROOT).join("samples/stamping");
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for number in 1..=12 {
+    let mut good = Vec::new();
+    // Frames in turn good and bad.
+    for number in (1..=12).step_by(2) {
         let frame = image::open(samples.join(format!("frames/{number:02}.jpg"))).unwrap();
         let truth = image::open(samples.join(format!("truth/{number:02}.png"))).unwrap();
-        let (frame, truth) = (frame.to_luma8(), truth.to_luma8());
-        for (left, top) in
-            (0..4).flat_map(|column| (0..3).map(move |row| (column * 256, row * 256)))
-        {
-            let square =
-                |image: &GrayImage| imageops::crop_imm(image, left, top, 256, 256).to_image();
-            let n_bad = square(&truth)
-                .pixels()
-                .filter(|pixel| 0 < pixel.0[0])
-                .count();
-            if n_bad == 0 && number % 2 == 1 {
-                good.push(square(&frame));
-            } else if 400 < n_bad {
-                bad.push(square(&frame));
-            }
+        assert!(truth.to_luma8().pixels().all(|pixel| pixel.0[0] == 0));
+        let frame = frame.to_luma8();
+        for (left, top) in (0..4).flat_map(|column| (0..3).map(move |row| (column, row))) {
+            let square = imageops::crop_imm(&frame, left * 256, top * 256, 256, 256);
+            good.push(square.to_image());
         }
     }
-    [good, bad]
+    good
+}
+
+/// The picture with a dark scratch, 70 px long and 3 px wide, across its middle.
+pub(crate) fn scratched(picture: &GrayImage) -> GrayImage {
+    let mut picture = picture.clone();
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let (x, y) = (f64::from(x) - 128.0, f64::from(y) - 128.0);
+        let (along, across) = (0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x);
+        if along.abs() < 35.0 && across.abs() < 1.5 {
+            pixel.0[0] = (f64::from(pixel.0[0]) * 0.5) as u8;
+        }
+    }
+    picture
 }
