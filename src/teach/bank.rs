@@ -147,15 +147,16 @@ impl Bank {
         Distance::of(&squares.outer_iter().map(nearest).collect::<Vec<_>>(), grid)
     }
 
-    /// What the graph is fed with; the reference is 1.
-    pub(super) fn lesson(self) -> Lesson {
-        Lesson {
+    /// What the graph is fed with (the reference is 1), and the part that each row of its bank comes from.
+    pub(super) fn lesson(self) -> (Lesson, Vec<usize>) {
+        let lesson = Lesson {
             mean: self.whitening.mean,
             whitening: self.whitening.matrix,
             bank: self.rows,
             spread: self.spread,
             reference: 1.0,
-        }
+        };
+        (lesson, self.origins)
     }
 }
 
@@ -244,7 +245,7 @@ mod tests {
         });
         let with_others = bank.leave_one_out(grid, 2, &|| {});
         assert_eq!(with_others, bank.leave_one_out(grid, 1, &|| {}));
-        let map = MapNet::load(&backbone, &bank.lesson(), &runtime, &options).unwrap();
+        let map = MapNet::load(&backbone, &bank.lesson().0, &runtime, &options).unwrap();
         for (seed, expected) in new.into_iter().zip(expected) {
             let map = map.map(&tensor(seed as u64), SIDE_PX, SIDE_PX).unwrap();
             let score = map.iter().copied().fold(0.0, f32::max);

@@ -23,7 +23,7 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct Gallery {
     pub(super) heading: &'static str,
-    pub(super) text: String,
+    pub(super) text: &'static str,
     pub(super) pictures: Vec<Shown>,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Page {
                 f,
                 "<h2>{}</h2>\n<p>{}</p>\n<div class=\"pictures\">",
                 escaped(gallery.heading),
-                escaped(&gallery.text)
+                escaped(gallery.text)
             )?;
             for shown in &gallery.pictures {
                 writeln!(
@@ -152,7 +152,7 @@ mod tests {
             title: "<script>alert(1)</script>".to_owned(),
             galleries: vec![Gallery {
                 heading: "Hardest",
-                text: "a & b".to_owned(),
+                text: "a & b",
                 pictures: vec![Shown {
                     caption: "\" onload=\"x".to_owned(),
                     jpeg: vec![1, 2, 3],

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::model::MapNet;
-use crate::vision::{Picture, VisionError, draw_heat, encode_jpeg};
+use crate::vision::{VisionError, draw_heat, encode_jpeg};
 
 use super::against::map_of;
 use super::error::TeachError;
@@ -15,6 +14,7 @@ use super::method::PARTS_RECOMMENDED;
 use super::package::Title;
 use super::page::{Gallery, Page, Shown};
 use super::study::Study;
+use super::threads::on_threads;
 
 /// Hardest good parts on the page.
 const HARDEST_MAX: usize = 8;
@@ -146,88 +146,72 @@ impl Study {
     /// # Errors
     /// [`TeachError`] if a picture cannot be drawn.
     pub fn page(&self, title: &Title, engine: &Engine) -> Result<String, TeachError> {
-        let net = engine.map_net(&self.lesson)?;
-        let mut galleries = Vec::new();
+        let suspects = self.suspects.iter().take(SUSPECTS_MAX);
+        let suspects = suspects.map(|suspect| (&suspect.part, suspect.why.to_string()));
         let mut hardest: Vec<_> = self.parts.iter().zip(self.good_scores()).collect();
         hardest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         hardest.truncate(HARDEST_MAX);
-        galleries.push(Gallery {
-            heading: "Hardest good parts",
-            text:
-                "Each with its held-out score; if one of them is bad, take it away and teach again."
-                    .to_owned(),
-            pictures: self.shown(&net, with_scores(hardest))?,
-        });
-        let mut bad: Vec<_> = self
-            .bad
-            .iter()
-            .map(|(part, _)| part)
-            .zip(self.bad_scores())
-            .collect();
-        if !bad.is_empty() {
-            bad.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-            bad.truncate(BAD_MAX);
-            galleries.push(Gallery {
-                heading: "Mildest known-bad parts",
-                text: String::new(),
-                pictures: self.shown(&net, with_scores(bad))?,
-            });
+        let bad = self.bad.iter().map(|(part, _)| part);
+        let mut bad: Vec<_> = bad.zip(self.bad_scores()).collect();
+        bad.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        bad.truncate(BAD_MAX);
+        let galleries = [
+            (
+                "Suspicious pictures",
+                "They do not look like good parts; the coloured places are the most unlike ones.",
+                suspects.collect(),
+            ),
+            (
+                "Hardest good parts",
+                "Each held against the others, its most unlike places coloured; if one is bad, take it \
+                 away and teach again.",
+                with_scores(hardest),
+            ),
+            ("Mildest known-bad parts", "", with_scores(bad)),
+        ];
+        let mut shown = Vec::new();
+        for (heading, text, parts) in galleries {
+            let pictures = on_threads(engine.n_threads, &parts, |part| self.shown(engine, part));
+            let pictures: Vec<Shown> = pictures.into_iter().collect::<Result<_, _>>()?;
+            if !pictures.is_empty() {
+                shown.push(Gallery {
+                    heading,
+                    text,
+                    pictures,
+                });
+            }
         }
-        if !self.suspects.is_empty() {
-            let shown = self.suspects.iter().take(SUSPECTS_MAX);
-            let shown = shown.map(|suspect| (&suspect.part, suspect.why.to_string()));
-            galleries.insert(
-                0,
-                Gallery {
-                    heading: "Suspicious pictures",
-                    text: format!(
-                        "{} pictures that do not look like good parts.",
-                        self.suspects.len()
-                    ),
-                    pictures: self.shown(&net, shown.collect())?,
-                },
-            );
-        }
-        let facts = self.facts(engine);
         Ok(Page {
             title: format!("{} {}", title.name, title.version),
             summary: "An anomaly model taught from pictures of good parts only.".to_owned(),
             warnings: self.warnings(),
-            facts,
+            facts: self.facts(engine),
             histogram: self.scores().svg(),
-            galleries,
+            galleries: shown,
         }
         .to_string())
     }
 
-    fn shown(&self, net: &MapNet, parts: Vec<(&Part, String)>) -> Result<Vec<Shown>, TeachError> {
-        let shown = |(part, said): (&Part, String)| {
-            let name = part.path.file_name().unwrap_or_default().to_string_lossy();
-            Ok(Shown {
-                caption: format!("{name}: {said}"),
-                jpeg: jpeg(&self.heated(net, &part.input)?)?,
-            })
-        };
-        parts.into_iter().map(shown).collect()
-    }
-
-    /// The picture with the places coloured that are most unlike the good parts.
-    fn heated(&self, net: &MapNet, input: &Picture) -> Result<Picture, TeachError> {
-        let map = map_of(net, &self.look, input)?;
-        let low = self.score_doubtful() * 0.8;
-        Ok(draw_heat(input, &map.view(), (low, self.score_reject()))?)
+    fn shown(&self, engine: &Engine, (part, said): &(&Part, String)) -> Result<Shown, TeachError> {
+        let net = engine.map_net(&self.lesson_without(part))?;
+        let map = map_of(&net, &self.look, &part.input)?;
+        let mut scores: Vec<f32> = map.iter().copied().collect();
+        scores.sort_by(f32::total_cmp);
+        let at = |share: usize| scores.get((scores.len() - 1) * share / 100).copied();
+        // The hottest tenth at most of a good part; all that is doubtful of a bad one.
+        let low = at(90).unwrap_or_default().min(self.score_doubtful());
+        let high = at(100).unwrap_or_default().max(self.score_reject());
+        let heated = draw_heat(&part.input, &map.view(), (low, high))?;
+        let frame = heated.into_frame("report", Instant::now());
+        let name = part.path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Shown {
+            caption: format!("{name}: {said}"),
+            jpeg: encode_jpeg(&frame.map_err(VisionError::from)?, JPEG_QUALITY)?,
+        })
     }
 }
 
 fn with_scores(parts: Vec<(&Part, f32)>) -> Vec<(&Part, String)> {
     let said = |(part, score)| (part, format!("{score:.3}"));
     parts.into_iter().map(said).collect()
-}
-
-fn jpeg(picture: &Picture) -> Result<Vec<u8>, TeachError> {
-    let frame = picture.clone().into_frame("report", Instant::now());
-    Ok(encode_jpeg(
-        &frame.map_err(VisionError::from)?,
-        JPEG_QUALITY,
-    )?)
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ndarray::Axis;
+
 use crate::domain::{RectPx, SizePx};
 use crate::model::Lesson;
 use crate::vision::{InputSpec, Interpolation, Resize};
@@ -68,6 +70,8 @@ pub struct Study {
     pub(super) bad: Vec<(Part, Distance)>,
     /// Where doubt and rejection begin.
     pub thresholds: Thresholds,
+    /// The part that each row of the lesson's bank comes from.
+    pub(super) origins: Vec<usize>,
     /// The lesson; its reference puts the rejection at a score of one half.
     pub lesson: Lesson,
     /// What the cache had to say.
@@ -91,6 +95,7 @@ pub struct Repeated {
 struct Round {
     distances: Vec<Distance>,
     lesson: Lesson,
+    origins: Vec<usize>,
     n_cached: usize,
     notes: Vec<String>,
 }
@@ -139,6 +144,7 @@ pub fn study(
         bad,
         thresholds,
         lesson,
+        origins: round.origins,
         notes: round.notes,
         n_cached: round.n_cached,
     })
@@ -148,6 +154,19 @@ impl Study {
     /// The score of a distance under the lesson.
     pub(super) fn score(&self, distance: f32) -> f32 {
         score_of(distance, self.lesson.reference)
+    }
+
+    /// The lesson as it would be without the rows of one part, to see that part with other eyes.
+    pub(super) fn lesson_without(&self, part: &Part) -> Lesson {
+        let own = self.parts.iter().position(|other| other.path == part.path);
+        let others = self.origins.iter().enumerate();
+        let others = others.filter(|(_, origin)| Some(**origin) != own);
+        let others: Vec<usize> = others.map(|(row, _)| row).collect();
+        Lesson {
+            bank: self.lesson.bank.select(Axis(0), &others),
+            spread: self.lesson.spread.select(Axis(0), &others),
+            ..self.lesson.clone()
+        }
     }
 
     /// The held-out scores of the good parts, in their order.
@@ -300,9 +319,11 @@ fn one_round(
     progress.begin("hold good parts against the others", parts.len());
     let grid = look.grid(engine.backbone.feature_stride_px);
     let distances = bank.leave_one_out(grid, engine.n_threads, progress.step);
+    let (lesson, origins) = bank.lesson();
     Ok(Round {
         distances,
-        lesson: bank.lesson(),
+        lesson,
+        origins,
         n_cached: extracted.n_cached,
         notes: extracted.notes,
     })
