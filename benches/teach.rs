@@ -73,7 +73,7 @@ impl Bench {
 /// Choosing the bank among 20,736 rows, on one thread.
 #[divan::bench(args = BANKS, sample_count = 3, sample_size = 1)]
 fn choose_the_bank(bencher: Bencher<'_, '_>, n_rows: usize) {
-    let narrow = project(&Bench::new().rows.view(), 64, 7);
+    let narrow = project(&Bench::new().rows.view(), 64);
     bencher.bench_local(|| black_box(greedy_k_centre(&narrow.view(), 0, n_rows)));
 }
 

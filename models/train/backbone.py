@@ -137,13 +137,13 @@ class Teachable(nn.Module):
     def __init__(self, raw: RawFeatures):
         super().__init__()
         self.raw = raw
-        # A bell as wide as one cell of the feature grid, cut off at two deviations.
-        bell = torch.exp(-torch.arange(-8.0, 9.0) ** 2 / (2 * MAP_SCALE**2))
+        # A bell with a deviation of half a cell of the feature grid, cut off at three deviations.
+        bell = torch.exp(-torch.arange(-6.0, 7.0) ** 2 / (2 * (MAP_SCALE / 2) ** 2))
         self.register_buffer("bell", bell / bell.sum())
 
     def smooth(self, cells: torch.Tensor) -> torch.Tensor:
         large = functional.interpolate(cells, scale_factor=MAP_SCALE, mode="bilinear", align_corners=False)
-        padded = functional.pad(large, (8, 8, 8, 8), mode="replicate")
+        padded = functional.pad(large, (6, 6, 6, 6), mode="replicate")
         across = functional.conv2d(padded, self.bell[None, None, None, :])
         return functional.conv2d(across, self.bell[None, None, :, None])
 

@@ -55,7 +55,7 @@ Raw features are the outputs of {layers}, joined to {n_channels} channels.
 To read them, feed `mean` = 0, `whitening` = the unit matrix, `bank` = one row of zeros, `spread` = 1, `reference` = 1.
 
 A patch's distance is the least |row - bank row| / spread over the bank. The score is the mean of the highest hundredth
-of the distances (rounded up to whole patches); the map is the distances, enlarged four times, smoothed over one patch, and
+of the distances (rounded up to whole patches); the map is the distances, enlarged four times, smoothed over half a patch, and
 scaled so that its maximum is the score; at last distance / (distance + reference).
 
 `golden/01.png` is a drawn picture, `golden/01.safetensors` the framework's raw features for it.

@@ -8,7 +8,8 @@ use clap::Args;
 use taktgate::domain::{Name, RectPx, SizePx};
 use taktgate::model::{Backbone, Runtime, WhenThere};
 use taktgate::teach::{
-    Engine, LABEL, Progress, Rates, Request, Study, Suspicious, Title, fitness_limits, study, write,
+    Engine, LABEL, OVERKILL, Progress, REVIEW, Rates, Request, Study, Suspicious, Title,
+    fitness_limits, study, write,
 };
 
 use super::Outcome;
@@ -57,10 +58,10 @@ pub(crate) struct TeachArgs {
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<SizePx>,
     /// Share of good parts that may be rejected.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = OVERKILL, value_parser = share)]
     overkill: f64,
     /// Share of good parts that may be doubtful or rejected.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = REVIEW, value_parser = share)]
     review: f64,
     /// Teaches without the pictures that do not look like good parts.
     #[arg(long, conflicts_with = "keep_suspicious")]
@@ -122,7 +123,8 @@ pub(crate) fn teach(args: &TeachArgs) -> anyhow::Result<Outcome> {
         version: args.version.clone(),
     };
     let page = learnt.page(&title, &engine)?;
-    if args.suspicious() == Suspicious::Stop && !learnt.suspects.is_empty() {
+    let is_grave = learnt.suspects.iter().any(|suspect| suspect.why.is_grave());
+    if args.suspicious() == Suspicious::Stop && is_grave {
         return stop(args, &learnt, &page);
     }
     let when_there = if args.force {
@@ -230,7 +232,7 @@ fn tell(args: &TeachArgs, learnt: &Study, engine: &Engine, folder: &Path, proof:
     let done = if args.drop_suspicious {
         "left out"
     } else {
-        "taught all the same"
+        "taught all the same, so look at it"
     };
     for suspect in &learnt.suspects {
         note(format!(

@@ -116,30 +116,31 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Fewer dimensions that keep distances nearly as they are: each is a sum of all with random signs
-/// (Achlioptas 2003).
-pub fn project(rows: &ArrayView2<'_, f32>, n_dimensions: usize, seed: u64) -> Array2<f32> {
+/// (Achlioptas 2003), the same everywhere.
+pub fn project(rows: &ArrayView2<'_, f32>, n_dimensions: usize) -> Array2<f32> {
     let scale = (n_dimensions as f32).sqrt().recip();
-    rows.dot(&signs((rows.ncols(), n_dimensions), seed)) * scale
+    rows.dot(&signs((rows.ncols(), n_dimensions))) * scale
 }
 
-/// Ones of random sign; the same seed gives the same signs everywhere.
-pub(super) fn signs(shape: (usize, usize), seed: u64) -> Array2<f32> {
-    let mut random = SplitMix64(seed);
-    Array2::from_shape_simple_fn(shape, || if random.next() >> 63 == 0 { 1.0 } else { -1.0 })
+/// Ones of random sign, the same everywhere.
+pub(super) fn signs(shape: (usize, usize)) -> Array2<f32> {
+    let mut random = SplitMix64(0);
+    Array2::from_shape_simple_fn(shape, || if random.next() >> 63 == 1 { 1.0 } else { -1.0 })
 }
 
-/// `n_max` of the numbers below `n`, drawn at random, in rising order; all if there are no more.
-pub(super) fn sample(n: usize, n_max: usize, seed: u64) -> Vec<usize> {
-    let mut random = SplitMix64(seed);
-    let mut numbers: Vec<usize> = (0..n).collect();
-    for place in 0..n_max.min(n) {
-        let left = (n - place) as u64;
-        let other = place + usize::try_from(random.next() % left).unwrap_or_default();
-        numbers.swap(place, other);
-    }
-    numbers.truncate(n_max);
-    numbers.sort_unstable();
-    numbers
+/// At most `n_max` of the numbers below `n`, drawn at random, the same everywhere.
+pub(super) fn sample(n: usize, n_max: usize) -> Vec<usize> {
+    let mut random = SplitMix64(0);
+    let mut drawn: Vec<(u64, usize)> = (0..n).map(|number| (random.next(), number)).collect();
+    drawn.sort_unstable();
+    drawn.truncate(n_max);
+    drawn.into_iter().map(|(_, number)| number).collect()
+}
+
+/// At most `n_max` of the numbers below `n`, evenly spaced.
+pub(super) fn spaced(n: usize, n_max: usize) -> Vec<usize> {
+    let n_spaced = n.min(n_max);
+    (0..n_spaced).map(|number| number * n / n_spaced).collect()
 }
 
 /// Random numbers that are the same everywhere (Steele, Lea and Flood 2014).
@@ -212,20 +213,25 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_has_each_number_once_and_is_the_same_each_time() {
-        assert_eq!(sample(5, 9, 3), [0, 1, 2, 3, 4]);
-        let some = sample(1000, 300, 3);
-        assert_eq!((some.len(), &some), (300, &sample(1000, 300, 3)));
-        assert!(some.windows(2).all(|pair| pair[0] < pair[1]) && some[299] < 1000);
+    fn a_sample_has_each_number_once_and_is_spread_over_all() {
+        let mut all = sample(50, 90);
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..50));
+        let mut some = sample(1000, 300);
         let middle = some.iter().sum::<usize>() / 300;
         assert!((430..570).contains(&middle), "{middle}");
+        some.sort_unstable();
+        some.dedup();
+        assert_eq!(some.len(), 300);
+        assert_eq!(spaced(5, 9), [0, 1, 2, 3, 4]);
+        assert_eq!(spaced(10, 4), [0, 2, 5, 7]);
     }
 
     #[test]
     fn a_projection_keeps_distances_nearly_and_is_the_same_each_time() {
         let rows = clumps(60, 152, 9);
-        let fewer = project(&rows.view(), 64, 7);
-        assert_eq!(fewer, project(&rows.view(), 64, 7));
+        let fewer = project(&rows.view(), 64);
+        assert_eq!(fewer, project(&rows.view(), 64));
         let distance = |rows: &Array2<f32>, a, b| {
             squared_distance(&rows.row(a).to_vec(), &rows.row(b).to_vec()).sqrt()
         };

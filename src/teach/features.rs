@@ -6,7 +6,6 @@ use ndarray::Array2;
 use super::cache::{Cache, Found, key};
 use super::error::TeachError;
 use super::look::{Look, Part};
-use super::method::ROWS_BYTES_MAX;
 use super::threads::with_state;
 
 /// What runs graphs, and on how many threads at a time.
@@ -21,7 +20,7 @@ pub struct Engine {
 }
 
 /// The rows of each part, and what the cache had to say.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Extracted {
     pub(super) rows: Vec<Array2<f32>>,
     /// How many came from the cache.
@@ -36,20 +35,20 @@ impl Engine {
         SessionOptions::default()
     }
 
-    /// The raw rows of all parts, in their order; `done` is called after each.
+    /// The rows of all parts in their order, each after `finish`; `done` is called after each.
     pub(super) fn rows(
         &self,
-        look: &Look,
-        parts: &[Part],
-        cache: &Cache,
+        (look, cache): (&Look, &Cache),
+        parts: &[&Part],
+        finish: &(dyn Fn(Array2<f32>) -> Array2<f32> + Sync),
         done: &(dyn Fn() + Sync),
     ) -> Result<Extracted, TeachError> {
         // The graph is loaded by the first picture of a thread that is not in the cache.
         let none = || Ok::<Option<FeatureNet>, TeachError>(None);
         let found = with_state(self.n_threads, parts, none, |net, part| {
-            let rows = self.rows_of(net, look, (part, parts.len()), cache);
+            let (raw, is_cached, note) = self.raw_rows((look, cache), net, part)?;
             done();
-            rows
+            Ok::<_, TeachError>((finish(raw), is_cached, note))
         })?;
         let mut extracted = Extracted {
             rows: Vec::with_capacity(parts.len()),
@@ -62,22 +61,14 @@ impl Engine {
             extracted.n_cached += usize::from(is_cached);
             extracted.notes.extend(note);
         }
-        if 0 < cache.n_left_out() {
-            extracted.notes.push(format!(
-                "`{}` is full: {} pictures are computed again next time",
-                cache.folder().display(),
-                cache.n_left_out()
-            ));
-        }
         Ok(extracted)
     }
 
-    fn rows_of(
+    fn raw_rows(
         &self,
+        (look, cache): (&Look, &Cache),
         net: &mut Option<FeatureNet>,
-        look: &Look,
-        (part, n_parts): (&Part, usize),
-        cache: &Cache,
+        part: &Part,
     ) -> Result<(Array2<f32>, bool, Option<String>), TeachError> {
         let key = key(&part.input, &self.backbone.onnx_sha256);
         let mut note = match cache.find(&key) {
@@ -92,7 +83,6 @@ impl Engine {
         };
         let [height_px, width_px] = look.sides();
         let rows = net.features(&tensor, height_px, width_px)?;
-        fits(rows.len(), n_parts)?;
         if let Err(error) = cache.keep(&key, &rows) {
             let folder = cache.folder().display();
             note = Some(format!("`{folder}`: rows cannot be kept: {error}"));
@@ -103,18 +93,4 @@ impl Engine {
     fn feature_net(&self) -> Result<FeatureNet, ModelError> {
         FeatureNet::load(&self.backbone, &self.runtime, &Self::options())
     }
-}
-
-/// Whether the rows of all parts fit in memory, if those of each have `n_numbers`.
-fn fits(n_numbers: usize, n_parts: usize) -> Result<(), TeachError> {
-    let bytes = (n_numbers * size_of::<f32>()).saturating_mul(n_parts);
-    if bytes <= ROWS_BYTES_MAX {
-        return Ok(());
-    }
-    let gigabytes = |bytes: usize| bytes as f64 / f64::from(1 << 30);
-    Err(TeachError::TooMany {
-        n_pictures: n_parts,
-        gigabytes: gigabytes(bytes),
-        gigabytes_max: gigabytes(ROWS_BYTES_MAX),
-    })
 }

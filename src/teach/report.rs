@@ -60,6 +60,13 @@ impl Study {
                 sizes.len()
             ));
         }
+        if let Some(first) = &self.split_at {
+            warnings.push(format!(
+                "from `{}` on the pictures differ from those before it: was the camera, the lamp or the \
+                 fixture changed while they were taken? If so, teach from one side only",
+                first.display()
+            ));
+        }
         let n_missed = self
             .bad_scores()
             .iter()

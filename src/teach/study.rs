@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 
 use crate::domain::{RectPx, SizePx};
 use crate::model::Lesson;
@@ -11,15 +11,21 @@ use crate::vision::{InputSpec, Interpolation, Resize};
 use super::against::score_of;
 use super::bank::{Bank, Distance};
 use super::cache::Cache;
+use super::coreset::spaced;
 use super::doubles::doubles;
 use super::error::TeachError;
 use super::features::Engine;
 use super::look::{Look, Part, first_size, list, same_size};
-use super::method::{INPUT_AREA_PX, INPUT_SIDES_RATIO_MAX, PARTS_MAX, PARTS_MIN};
+use super::method::{
+    BASIS_PARTS_MAX, DIMENSIONS, INPUT_AREA_PX, INPUT_SIDE_MAX_PX, INPUT_STEPS_MIN, PARTS_MAX,
+    PARTS_MIN, RIDGE, ROWS_BYTES_MAX,
+};
 use super::moved::moved;
 use super::progress::Progress;
+use super::split::split;
 use super::suspects::{Suspect, outliers};
 use super::thresholds::{Rates, Thresholds};
+use super::whitening::Whitening;
 
 /// What is to be taught, and from what.
 #[derive(Debug, Clone)]
@@ -74,6 +80,8 @@ pub struct Study {
     pub(super) origins: Vec<usize>,
     /// The lesson; its reference puts the rejection at a score of one half.
     pub lesson: Lesson,
+    /// The first picture after the sequence changes, if it does.
+    pub split_at: Option<PathBuf>,
     /// What the cache had to say.
     pub notes: Vec<String>,
     /// How many parts' rows came from the cache.
@@ -96,6 +104,7 @@ struct Round {
     distances: Vec<Distance>,
     lesson: Lesson,
     origins: Vec<usize>,
+    first_after_split: Option<usize>,
     n_cached: usize,
     notes: Vec<String>,
 }
@@ -133,6 +142,8 @@ pub fn study(
     let peaks = |distances: &[Distance]| distances.iter().map(|one| one.peak).collect::<Vec<_>>();
     let bad_peaks: Vec<f32> = bad.iter().map(|(_, distance)| distance.peak).collect();
     let thresholds = Thresholds::choose(&peaks(&round.distances), &bad_peaks, request.rates)?;
+    let split_at = round.first_after_split.and_then(|part| parts.get(part));
+    let split_at = split_at.map(|part| part.path.clone());
     let mut lesson = round.lesson;
     lesson.reference = thresholds.reference();
     Ok(Study {
@@ -145,6 +156,7 @@ pub fn study(
         thresholds,
         lesson,
         origins: round.origins,
+        split_at,
         notes: round.notes,
         n_cached: round.n_cached,
     })
@@ -235,22 +247,37 @@ fn input_size(region: Option<RectPx>, picture: SizePx, step_px: u32) -> SizePx {
         Some(region) => (region.width, region.height),
         None => (picture.width_px.into(), picture.height_px.into()),
     };
-    let ratio =
-        (width / height.max(1.0)).clamp(INPUT_SIDES_RATIO_MAX.recip(), INPUT_SIDES_RATIO_MAX);
+    let factor = (INPUT_AREA_PX / (width * height)).sqrt();
     let steps = |side: f64| {
-        let step = f64::from(step_px);
+        let most = f64::from(INPUT_SIDE_MAX_PX / step_px.max(1));
+        let steps = (side * factor / f64::from(step_px) + 0.5).floor();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "the ratio is held between two limits, and the area is fixed"
+            reason = "held between two limits"
         )]
-        let steps = (side / step).round().max(1.0) as u32;
+        let steps = steps.clamp(f64::from(INPUT_STEPS_MIN), most) as u32;
         steps * step_px
     };
     SizePx {
-        width_px: steps((INPUT_AREA_PX * ratio).sqrt()),
-        height_px: steps((INPUT_AREA_PX / ratio).sqrt()),
+        width_px: steps(width),
+        height_px: steps(height),
     }
+}
+
+/// Whether the whitened rows of all parts fit in memory.
+fn check_memory(look: &Look, engine: &Engine, n_parts: usize) -> Result<(), TeachError> {
+    let [columns, rows] = look.grid(engine.backbone.feature_stride_px);
+    let bytes = (columns * rows * DIMENSIONS * size_of::<f32>()) as u64 * n_parts as u64;
+    if bytes <= ROWS_BYTES_MAX {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    Err(TeachError::TooMany {
+        n_pictures: n_parts,
+        gigabytes: gigabytes(bytes),
+        gigabytes_max: gigabytes(ROWS_BYTES_MAX),
+    })
 }
 
 fn different_parts(
@@ -266,6 +293,7 @@ fn different_parts(
             n_max: PARTS_MAX,
         });
     }
+    check_memory(look, engine, pictures.len())?;
     progress.begin("look at the pictures", pictures.len());
     let parts = look.at(&pictures, engine.n_threads, progress.step)?;
     let doubles = doubles(&parts);
@@ -312,20 +340,46 @@ fn one_round(
     progress: &Progress<'_>,
 ) -> Result<Round, TeachError> {
     progress.begin("features", parts.len());
-    let extracted = engine.rows(look, parts, cache, progress.step)?;
+    let basis = spaced(parts.len(), BASIS_PARTS_MAX);
+    let (of_basis, others): (Vec<_>, Vec<_>) =
+        (0..parts.len()).partition(|part| basis.binary_search(part).is_ok());
+    let some = |numbers: &[usize]| -> Vec<&Part> {
+        numbers.iter().filter_map(|part| parts.get(*part)).collect()
+    };
+    let raw = engine.rows((look, cache), &some(&of_basis), &|rows| rows, progress.step)?;
+    let whitening = Whitening::of(&raw.rows, DIMENSIONS, RIDGE, engine.n_threads);
+    let whitening = whitening.ok_or(TeachError::AllTheSame)?;
+    let whiten = |rows: Array2<f32>| whitening.apply(&rows.view());
+    let more = engine.rows((look, cache), &some(&others), &whiten, progress.step)?;
+    let first = of_basis.into_iter().zip(raw.rows.into_iter().map(whiten));
+    let mut rows: Vec<(usize, Array2<f32>)> =
+        first.chain(others.into_iter().zip(more.rows)).collect();
+    rows.sort_by_key(|(part, _)| *part);
+    let rows = rows.into_iter().map(|(_, rows)| rows).collect();
     progress.begin("choose the bank", 1);
-    let bank = Bank::learn(extracted.rows, engine.n_threads)?;
+    let bank = Bank::choose(rows, engine.n_threads)?;
     (progress.step)();
     progress.begin("hold good parts against the others", parts.len());
     let grid = look.grid(engine.backbone.feature_stride_px);
     let distances = bank.leave_one_out(grid, engine.n_threads, progress.step);
-    let (lesson, origins) = bank.lesson();
+    let first_after_split = split(&bank.differences(engine.n_threads));
+    let (lesson, origins) = bank.lesson(whitening);
+    let mut notes = raw.notes;
+    notes.extend(more.notes);
+    if 0 < cache.n_left_out() {
+        notes.push(format!(
+            "`{}` is full: {} pictures are computed again next time",
+            cache.folder().display(),
+            cache.n_left_out()
+        ));
+    }
     Ok(Round {
         distances,
         lesson,
         origins,
-        n_cached: extracted.n_cached,
-        notes: extracted.notes,
+        first_after_split,
+        n_cached: raw.n_cached + more.n_cached,
+        notes,
     })
 }
 

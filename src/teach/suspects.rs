@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::bank::Distance;
 use super::look::{Look, Part};
-use super::method::{OUTLIER_SPREADS, OUTLIER_TIMES_MIN};
+use super::method::{BAD_DEVIATIONS, SUSPICIOUS_DEVIATIONS};
+use super::thresholds::Scatter;
 
 /// A picture that a person must look at.
 #[derive(Debug, Clone)]
@@ -18,9 +19,11 @@ pub struct Suspect {
 /// What is odd about a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Why {
-    /// A place of it is like nothing on the other parts: a bad part among the good ones?
+    /// A place of it is unlike all other parts: a bad part among the good ones?
     Unlike {
-        /// How many times as unlike as the middle one of the good parts.
+        /// How many deviations of the good parts it lies above their centre.
+        deviations: f64,
+        /// How many times as unlike as usual.
         times_usual: f32,
         /// The middle of the place, column and row in pixels of the picture.
         at_px: [f64; 2],
@@ -32,16 +35,27 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// Whether nothing should be taught before a person has looked; else it is only pointed out.
+    pub fn is_grave(&self) -> bool {
+        match self {
+            Self::Unlike { deviations, .. } => BAD_DEVIATIONS <= *deviations,
+            Self::Moved { .. } => true,
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unlike {
+                deviations,
                 times_usual,
                 at_px: [x, y],
             } => write!(
                 f,
-                "at ({x:.0}, {y:.0}) px it is like nothing on the other parts ({times_usual:.1} times the \
-                 usual distance): a bad part?"
+                "at ({x:.0}, {y:.0}) px it is unlike all other parts ({times_usual:.2} times the usual \
+                 distance, {deviations:.1} deviations): a bad part?"
             ),
             Self::Moved { by_px: [x, y] } => write!(
                 f,
@@ -51,30 +65,26 @@ impl fmt::Display for Why {
     }
 }
 
-/// Finds the parts whose held-out distance stands apart from that of the others: their logarithm lies
-/// many spreads over the middle one, the spread being taken from the middle half.
+/// Finds the parts that look bad to what the others taught, the worst first.
 pub(super) fn outliers(look: &Look, parts: &[Part], distances: &[Distance]) -> Vec<Suspect> {
-    let mut logs: Vec<f32> = distances
-        .iter()
-        .map(|one| one.peak.max(1e-6).ln())
-        .collect();
-    logs.sort_by(f32::total_cmp);
-    let at = |share: usize| {
-        logs.get(logs.len() * share / 100)
-            .copied()
-            .unwrap_or_default()
+    let peaks: Vec<f32> = distances.iter().map(|one| one.peak).collect();
+    let Some(scatter) = Scatter::of(&peaks) else {
+        return Vec::new();
     };
-    let (middle, upper) = (at(50), at(75));
-    let limit = middle + ((upper - middle) * OUTLIER_SPREADS).max(OUTLIER_TIMES_MIN.ln());
-    let apart = parts.iter().zip(distances);
-    let apart = apart.filter(|(_, distance)| limit < distance.peak.max(1e-6).ln());
-    apart
-        .map(|(part, distance)| Suspect {
-            part: part.clone(),
-            why: Why::Unlike {
-                times_usual: distance.peak / middle.exp(),
-                at_px: look.at_px(part, distance.place),
-            },
-        })
-        .collect()
+    let far = parts.iter().zip(distances).map(|(part, distance)| {
+        let deviations = scatter.deviations(distance.peak);
+        (part, distance, deviations)
+    });
+    let far = far.filter(|(_, _, deviations)| SUSPICIOUS_DEVIATIONS < *deviations);
+    let mut far: Vec<_> = far.collect();
+    far.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
+    let suspect = |(part, distance, deviations): (&Part, &Distance, f64)| Suspect {
+        part: part.clone(),
+        why: Why::Unlike {
+            deviations,
+            times_usual: distance.peak / scatter.usual(),
+            at_px: look.at_px(part, distance.place),
+        },
+    };
+    far.into_iter().map(suspect).collect()
 }

@@ -6,7 +6,7 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::coreset::signs;
-use super::method::{SUBSPACE_ROUNDS, SUBSPACE_SEED};
+use super::method::SUBSPACE_ROUNDS;
 use super::threads::on_threads;
 
 /// Parts whose products are summed in one go.
@@ -98,7 +98,7 @@ fn strongest(covariance: &Array2<f64>, n_dimensions: usize) -> Option<Array2<f64
     if n_dimensions == n_raw {
         return Some(Array2::eye(n_raw));
     }
-    let mut basis = signs((n_raw, n_dimensions), SUBSPACE_SEED).mapv(f64::from);
+    let mut basis = orthonormal(&signs((n_raw, n_dimensions)).mapv(f64::from))?;
     for _ in 0..SUBSPACE_ROUNDS {
         basis = orthonormal(&covariance.dot(&basis))?;
     }

@@ -52,15 +52,15 @@ fn check(shop: &Workshop, args: &[&str], n_good_stopped_max: usize, n_bad_passed
 #[test]
 fn drawn_parts_are_judged_and_a_dent_is_found() {
     let shop = Workshop::new();
-    shop.good_parts(24);
-    for number in 0..12 {
+    shop.good_parts(40);
+    for number in 0..20 {
         shop.write(
             &format!("new-good/{number:02}.png"),
             &part(100 + number, (0, 0)),
         );
         shop.write(&format!("new-bad/{number:02}.png"), &dented(200 + number));
     }
-    check(&shop, &[], 2, 0);
+    check(&shop, &[], 3, 0);
 }
 
 #[test]
