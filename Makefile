@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench train-setup models-real clean
+.PHONY: help setup demo test lint lint-tools bench train-setup models-real exporters clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -52,6 +52,9 @@ models-real: ## train models on the real pictures in TAKTGATE_DATA, into models/
 	for model in $(MODELS_REAL); do \
 		.deps/train/bin/python models/train/train.py models/train/$$model.toml --out models/real --threads 1 || exit 1; \
 	done
+
+exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
+	@scripts/exporters.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean

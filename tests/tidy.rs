@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the ground; a room names only rooms below its own line.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "app",
     "line",
     "station",
     "evaluate",
+    "teach",
     "inspect",
     "source",
     "publish",

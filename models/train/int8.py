@@ -80,7 +80,7 @@ def _write(task, settings: dict, thresholds: dict, path: Path, package: Path, ru
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, folder / "model.onnx")
     answers = runtime.run_all(path, task.test.images, settings)
-    numbers = task.golden_candidates(answers, thresholds)[: manifest.N_GOLDEN]
+    numbers = manifest.golden_numbers(task, answers, thresholds)
     manifest.write_golden(task, settings, [answers[n : n + 1] for n in numbers], numbers, folder / "golden")
     own = run / "int8"
     own.mkdir(exist_ok=True)

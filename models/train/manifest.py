@@ -16,6 +16,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def golden_numbers(task, answers: np.ndarray, thresholds: dict) -> list[int]:
+    """The test pictures that become golden vectors."""
+    numbers = task.golden_candidates(answers, thresholds)[:N_GOLDEN]
+    if len(numbers) < N_GOLDEN:
+        raise SystemExit(
+            f"{len(numbers)} test pictures have detections that stand clear of the thresholds {thresholds}, {N_GOLDEN} "
+            "are needed; train on, or change how the task chooses its thresholds"
+        )
+    return numbers
+
+
 def write_golden(task, settings: dict, answers: list[np.ndarray], numbers: list[int], folder: Path) -> None:
     """The test pictures of these numbers with what was answered to each."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ mod model;
 mod print;
 mod replay;
 mod run;
+mod teach;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ enum Command {
     Line(line::LineArgs),
     /// Says every mistake in a station's files, and tests its models.
     Check(check::CheckArgs),
+    /// Teaches an anomaly model from pictures of good parts only.
+    Teach(teach::TeachArgs),
     /// Looks at model packages.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -142,6 +145,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Line(args) => line::line(&args),
         Command::Check(args) => Ok(check::check(&args)),
+        Command::Teach(args) => teach::teach(&args),
         Command::Model(command) => model::model(&command),
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),

@@ -189,6 +189,8 @@ pub struct AnomalyForm {
     pub(super) axes: Axes<2>,
     pub(super) range: Option<Range>,
     pub(super) image_score: ImageScore,
+    /// The part of the input that the map shows: x, y, width, height; `None` for all of it.
+    pub(super) region_px: Option<[u32; 4]>,
 }
 
 /// What judges the whole picture.
@@ -196,6 +198,8 @@ pub struct AnomalyForm {
 pub enum ImageScore {
     /// The greatest value of the map.
     OfMap,
+    /// The greatest number of the map, in a range of its own.
+    OfMapInRange(Range),
     /// An output of its own; the range is for numbers that are no probabilities.
     Own(Option<Range>),
 }

@@ -23,7 +23,7 @@ mod tensors;
 mod thresholds;
 mod write;
 
-pub use backbone::{BACKBONE, Backbone, FeatureNet};
+pub use backbone::{BACKBONE, Backbone, FeatureNet, Lesson, MapNet};
 pub use decode::DETECTIONS_MAX;
 pub use detector::{Detector, LoadReport, OnnxDetector};
 pub use error::ModelError;
@@ -31,7 +31,7 @@ pub use layout::{
     Activation, Axes, Coordinates, ImageScore, Layout, LayoutFile, OutputFile, Range, Task,
     ThresholdsFile,
 };
-pub use manifest::Manifest;
+pub use manifest::{Manifest, ProvedBy};
 pub use output::{RawOutput, Role};
 pub use package::{MANIFEST, ModelPackage, PackageError};
 pub use provider::{Provider, ProviderNameError, SessionOptions};

@@ -1,10 +1,11 @@
 """EfficientAD by anomalib's network and export, with a random teacher and no download.
 
 anomalib fetches a trained teacher and ImageNet pictures before it learns; neither is to be had
-offline. Here the teacher is random, and the student learns its answers for a few steps.
+offline. Here the teacher is random, both are narrower, and the student learns for a few steps.
 """
 
 import torch
+from torch.nn import Conv2d
 
 from frameworks.anomaly import anomalib
 
@@ -12,7 +13,7 @@ from .anomaly import ONE_PICTURE, export_model
 from .common import fresh, seed, write
 
 SIZE_PX = (256, 256)  # its autoencoder takes no less
-STEPS = 4
+OUT, STEPS = 16, 20
 
 
 def efficientad(folder, pictures):
@@ -20,13 +21,22 @@ def efficientad(folder, pictures):
 
     seed()
     parts = {"pre_processor": EfficientAd.configure_pre_processor(SIZE_PX[::-1]), "evaluator": False, "visualizer": False}
-    model = EfficientAd(teacher_out_channels=32, **parts)
+    model = EfficientAd(teacher_out_channels=OUT, **parts)
+    _narrow(model.model.teacher, OUT)
+    _narrow(model.model.student, 2 * OUT)
     inference = anomalib(model, "EfficientAd", SIZE_PX)
     inputs = [model.pre_processor(inference.preprocess(path)) for path in pictures[:: max(1, len(pictures) // 8)]]
     _teach(model.model, inputs)
     _set_scale(model, inputs)
     export_model(model, fresh(folder), SIZE_PX[::-1], ONE_PICTURE)
     write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+
+
+def _narrow(network, out):
+    """A tenth of the arithmetic in the same four steps."""
+    wide = 32
+    network.conv1, network.conv2 = Conv2d(3, wide, 4), Conv2d(wide, wide, 4)
+    network.conv3, network.conv4 = Conv2d(wide, wide, 3), Conv2d(wide, out, 4)
 
 
 def _teach(network, inputs):

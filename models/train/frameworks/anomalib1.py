@@ -32,7 +32,7 @@ def anomalib(inner, exported, name, size_px, outputs, metadata):
 
     width, height = size_px
     resize = Resize((height, width), antialias=True)
-    prepared = preparation(size_px, "stretch", "linear_antialias")
+    prepared = preparation(size_px, "stretch", "linear_antialias_exact")
 
     @torch.no_grad()
     def predict(tensor):

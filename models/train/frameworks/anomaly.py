@@ -13,7 +13,7 @@ def anomalib(model, name, size_px):
     width, height = size_px
     resize = Resize((height, width), antialias=True)
     # Resize, mean and deviation are in the graph; at this size its resize changes nothing.
-    prepared = preparation(size_px, "stretch", "linear_antialias")
+    prepared = preparation(size_px, "stretch", "linear_antialias_exact")
     model.eval()
 
     def preprocess(path):

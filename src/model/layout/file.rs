@@ -30,9 +30,13 @@ pub struct OutputFile {
     /// For an anomaly map whose numbers are no probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map_range: Option<Range>,
-    /// For an anomaly score that is no probability.
+    /// For a score of the whole picture that is no probability; with `anomaly_map` for the map's
+    /// maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_range: Option<Range>,
+    /// For an anomaly map that shows a part of the input only: x, y, width, height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_region_px: Option<[u32; 4]>,
     /// For the layout `axes`: what each axis is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub axes: Vec<String>,
@@ -262,6 +266,7 @@ impl OutputFile {
             first_label: None,
             map_range: None,
             score_range: None,
+            map_region_px: None,
             axes: Vec::new(),
             values: Vec::new(),
             coordinates: None,
@@ -377,7 +382,7 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
     let has_values = boxes_by_hand || by_hand && task == Task::Segment;
     let has_map = [LayoutFile::AnomalyMap, LayoutFile::AnomalyMapScore].contains(&layout)
         || by_hand && task == Task::Anomaly;
-    let has_score = [LayoutFile::AnomalyScore, LayoutFile::AnomalyMapScore].contains(&layout);
+    let has_score = has_map || layout == LayoutFile::AnomalyScore;
     let has_labels = layout == LayoutFile::BoxesScoresLabels;
     let may_have_first = has_labels || boxes_by_hand;
     // (key, whether it is there, whether it must be, whether it may be)
@@ -394,6 +399,12 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
             output.score_range.is_some(),
             false,
             has_score,
+        ),
+        (
+            "map_region_px",
+            output.map_region_px.is_some(),
+            false,
+            has_map,
         ),
         ("axes", !output.axes.is_empty(), by_hand, by_hand),
         ("values", !output.values.is_empty(), has_values, has_values),
@@ -415,6 +426,14 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
                 "`output.{key}` means nothing for the layout \"{layout}\"; remove it"
             ));
         }
+    }
+    if let Some([x, y, width, height]) = output.map_region_px
+        && (width == 0 || height == 0)
+    {
+        mistakes.note(format_args!(
+            "`output.map_region_px = [{x}, {y}, {width}, {height}]` is empty; write x, y, width, \
+             height on the input"
+        ));
     }
     for (key, range) in [
         ("map_range", output.map_range),
