@@ -21,6 +21,7 @@ fn help_names_every_command_and_every_exit_code() {
       evaluate     Measures a package or a recipe on labelled pictures, and writes a report
       line         Plays the line controller: announces parts, expects verdicts, keeps the account
       check        Says every mistake in a station's files, and tests its models
+      teach        Teaches an anomaly model from pictures of good parts only
       model        Looks at model packages
       broker       Runs a broker for this machine only, until it is stopped
       demo         Runs three stations, their lines and a broker on the samples

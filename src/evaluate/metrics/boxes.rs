@@ -247,8 +247,10 @@ mod tests {
         }
     }
 
+    /// In thousandths: 101 numbers are added up.
     fn ap_50(truth: Vec<TrueBox>, found: Vec<FoundBox>) -> Option<f64> {
-        class_precisions(&[PictureBoxes { truth, found }], 1)[0].ap_50
+        let ap_50 = class_precisions(&[PictureBoxes { truth, found }], 1)[0].ap_50;
+        ap_50.map(|value| (value * 1000.0).round())
     }
 
     const PLACE: BoxPx = [10.0, 10.0, 20.0, 20.0];
@@ -258,13 +260,13 @@ mod tests {
     fn one_truth_is_met_once() {
         assert_eq!(
             ap_50(vec![truth(PLACE)], vec![found(PLACE, 0.9)]),
-            Some(1.0)
+            Some(1000.0)
         );
         // The double is wrong, but comes after the right one: the precision at full recall is still 1.
         let doubled = vec![found(PLACE, 0.9), found(PLACE, 0.8)];
-        assert_eq!(ap_50(vec![truth(PLACE)], doubled), Some(1.0));
+        assert_eq!(ap_50(vec![truth(PLACE)], doubled), Some(1000.0));
         let wrong_first = vec![found(ELSEWHERE, 0.9), found(PLACE, 0.8)];
-        assert_eq!(ap_50(vec![truth(PLACE)], wrong_first), Some(0.5));
+        assert_eq!(ap_50(vec![truth(PLACE)], wrong_first), Some(500.0));
         assert_eq!(ap_50(vec![truth(PLACE)], vec![]), Some(0.0));
         assert_eq!(ap_50(vec![], vec![found(PLACE, 0.9)]), None);
     }
@@ -276,7 +278,7 @@ mod tests {
             ..truth(ELSEWHERE)
         };
         let boxes = vec![found(ELSEWHERE, 0.9), found(PLACE, 0.8)];
-        assert_eq!(ap_50(vec![ignored, truth(PLACE)], boxes), Some(1.0));
+        assert_eq!(ap_50(vec![ignored, truth(PLACE)], boxes), Some(1000.0));
         // A crowd swallows any number of boxes that lie in it.
         let crowd = TrueBox {
             is_crowd: true,
@@ -287,7 +289,7 @@ mod tests {
             found(ELSEWHERE, 0.85),
             found(PLACE, 0.8),
         ];
-        assert_eq!(ap_50(vec![crowd, truth(PLACE)], many), Some(1.0));
+        assert_eq!(ap_50(vec![crowd, truth(PLACE)], many), Some(1000.0));
     }
 
     #[test]

@@ -222,6 +222,11 @@ mod tests {
             prop_assert!(f64::from(a) - score_of(bin_of(a)) <= f64::from(a.min(1.0 - a)) * 2.5e-4 + 1e-7);
         }
 
+    }
+
+    proptest! {
+        // Two million bins are counted in each case.
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn bins_give_the_auroc_of_the_scores_within_what_they_say(
             pixels in prop::collection::vec((0.0..=1.0f32, any::<bool>()), 2..300),
