@@ -28,7 +28,7 @@ pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
-pub use input::{InputSpec, Interpolation, Resize};
+pub use input::{Arithmetic, Filter, InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use video::Video;
