@@ -303,6 +303,41 @@ impl Layout {
         }
     }
 
+    /// A detection below is none, where the layout has one number for that.
+    pub(super) fn confidence_threshold(self) -> Option<f32> {
+        match self {
+            Self::ClassMaps {
+                confidence_threshold,
+                ..
+            }
+            | Self::ClassScores {
+                confidence_threshold,
+                ..
+            }
+            | Self::Boxes {
+                confidence_threshold,
+                ..
+            } => Some(confidence_threshold),
+            Self::AnomalyMap { .. } | Self::AnomalyScore { .. } => None,
+        }
+    }
+
+    /// Whether a range makes scores of its numbers.
+    pub(super) fn has_range(self) -> bool {
+        match self {
+            Self::AnomalyMap { form, .. } => {
+                let own = match form.image_score {
+                    ImageScore::OfMap => false,
+                    ImageScore::OfMapInRange(_) => true,
+                    ImageScore::Own(range) => range.is_some(),
+                };
+                own || form.range.is_some()
+            }
+            Self::AnomalyScore { range, .. } => range.is_some(),
+            Self::ClassMaps { .. } | Self::ClassScores { .. } | Self::Boxes { .. } => false,
+        }
+    }
+
     /// Whether an output must have at least one cell.
     pub(super) fn is_map(self) -> bool {
         matches!(self, Self::ClassMaps { .. } | Self::AnomalyMap { .. })

@@ -34,7 +34,7 @@ pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
 pub use heat::draw_heat;
-pub use input::{InputSpec, Interpolation, Resize};
+pub use input::{Arithmetic, Filter, InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use thumbnail::{Shift, shift, thumbnail};

@@ -133,6 +133,25 @@ pub(super) fn class_maps(
     Ok(found)
 }
 
+/// Every class in every cell.
+pub(super) fn probabilities(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<f32>, String> {
+    let Layout::ClassMaps { form, .. } = manifest.layout else {
+        return Err("this is no class map".to_owned());
+    };
+    Ok(class_probabilities(raw, form)?.iter().copied().collect())
+}
+
+/// Every cell of an anomaly map.
+pub(in crate::model) fn probabilities_of_map(
+    manifest: &Manifest,
+    raw: &RawOutput,
+) -> Result<Vec<f32>, String> {
+    let Layout::AnomalyMap { form, .. } = manifest.layout else {
+        return Ok(Vec::new());
+    };
+    Ok(anomalies(raw, form)?.iter().copied().collect())
+}
+
 /// The anomaly map, 0 to 1.
 fn anomalies(raw: &RawOutput, form: AnomalyForm) -> Result<CowArray<'_, f32, Ix2>, String> {
     let role = match form.image_score {

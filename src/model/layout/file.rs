@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Class;
@@ -109,6 +111,15 @@ pub enum LayoutFile {
 impl fmt::Display for LayoutFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+impl FromStr for LayoutFile {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::deserialize(StrDeserializer::<serde::de::value::Error>::new(word));
+        found.map_err(|error| error.to_string())
     }
 }
 
@@ -273,6 +284,11 @@ impl OutputFile {
             activation: None,
             names: BTreeMap::from(names),
         }
+    }
+
+    /// The thresholds that it needs.
+    pub(in crate::model) fn needed_thresholds(&self, task: Task) -> &'static [&'static str] {
+        self.layout.thresholds(task, &ThresholdsFile::default())
     }
 
     /// The largest tolerance of a golden vector: of probabilities, or of pixels and logits.

@@ -94,14 +94,23 @@ pub(in crate::model) enum ResizeFile {
     Crop,
 }
 
+/// An interpolation by its word.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum InterpolationFile {
-    Area,
-    Linear,
-    LinearAntialias,
-    LinearAntialiasExact,
-    CubicAntialias,
+#[serde(try_from = "String", into = "&'static str")]
+struct InterpolationFile(Interpolation);
+
+impl TryFrom<String> for InterpolationFile {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        word.parse().map(Self)
+    }
+}
+
+impl From<InterpolationFile> for &'static str {
+    fn from(file: InterpolationFile) -> Self {
+        file.0.word()
+    }
 }
 
 /// A label as written.
@@ -158,13 +167,7 @@ impl InputFile {
                 | Resize::Letterbox
                 | Resize::LetterboxTopLeft => None,
             },
-            interpolation: match input.interpolation {
-                Interpolation::Area => InterpolationFile::Area,
-                Interpolation::Linear => InterpolationFile::Linear,
-                Interpolation::LinearAntialias => InterpolationFile::LinearAntialias,
-                Interpolation::LinearAntialiasExact => InterpolationFile::LinearAntialiasExact,
-                Interpolation::CubicAntialias => InterpolationFile::CubicAntialias,
-            },
+            interpolation: InterpolationFile(input.interpolation),
             pad_value: input.pad_value,
         }
     }
@@ -186,13 +189,7 @@ impl InputFile {
                     shorter_px: self.resize_shorter_px.unwrap_or_default(),
                 },
             },
-            interpolation: match self.interpolation {
-                InterpolationFile::Area => Interpolation::Area,
-                InterpolationFile::Linear => Interpolation::Linear,
-                InterpolationFile::LinearAntialias => Interpolation::LinearAntialias,
-                InterpolationFile::LinearAntialiasExact => Interpolation::LinearAntialiasExact,
-                InterpolationFile::CubicAntialias => Interpolation::CubicAntialias,
-            },
+            interpolation: self.interpolation.0,
             pad_value: self.pad_value,
         }
     }
