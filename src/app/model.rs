@@ -1,4 +1,6 @@
-//! `taktgate model`: what a package says of itself, and whether it is true.
+//! `taktgate model`: what a package says of itself, whether it is true, and how one is made.
+
+mod import;
 
 use std::path::PathBuf;
 
@@ -16,6 +18,9 @@ pub(crate) enum ModelCommand {
     /// Loads a package, runs its golden vectors and measures its latency.
     #[command(after_help = "Example:\n  taktgate model verify models/*/0.1.0 --threads 1 --json")]
     Verify(VerifyArgs),
+    /// Makes a package from an exported ONNX file, and proves that it scores here as it did there.
+    #[command(after_help = import::EXAMPLES)]
+    Import(Box<import::ImportArgs>),
 }
 
 #[derive(Args)]
@@ -47,6 +52,7 @@ pub(crate) fn model(command: &ModelCommand) -> anyhow::Result<Outcome> {
     match command {
         ModelCommand::Inspect(args) => inspect(args),
         ModelCommand::Verify(args) => verify(args),
+        ModelCommand::Import(args) => import::import(args),
     }
 }
 

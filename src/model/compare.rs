@@ -85,11 +85,17 @@ pub(super) fn pair(
         let overlaps = open
             .iter()
             .enumerate()
-            .filter(|(_, other)| other.class == wanted.class);
+            .filter(|(_, other)| other.class == wanted.class)
+            .map(|(at, other)| (at, other, iou(&other.region_px, &wanted.region_px)))
+            .filter(|(_, _, overlap)| *overlap >= IOU_MIN);
+        // Boxes may lie on each other: the score tells which belong together.
+        let apart = |other: &Detection, overlap: f64| {
+            let score = f64::from(other.score.get() - wanted.score.get());
+            1.0 - overlap + score.abs()
+        };
         let best = overlaps
-            .map(|(at, other)| (at, iou(&other.region_px, &wanted.region_px)))
-            .filter(|(_, overlap)| *overlap >= IOU_MIN)
-            .max_by(|(_, a), (_, b)| a.total_cmp(b));
+            .map(|(at, other, overlap)| (at, apart(other, overlap)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b));
         let Some((at, _)) = best else {
             if wanted.score.get() > score_min {
                 return Err(format!("{} is missing", told(&[wanted])));

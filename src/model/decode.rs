@@ -15,7 +15,8 @@ use super::layout::{Activation, Axes, Layout};
 use super::manifest::Manifest;
 use super::output::{RawOutput, Role, all};
 
-pub(super) use maps::score_map;
+pub(super) use boxes::places_apart_px;
+pub(super) use maps::{probabilities_of_map, score_map};
 pub(super) use overlap::iou;
 pub(super) use scores::{image_score, label_scores};
 
@@ -32,12 +33,15 @@ pub(super) enum Wanted {
     /// Boxes, classes and regions of classes from this score on, the best [`DETECTIONS_MAX`] of them:
     /// for curves over all thresholds.
     From(f32),
+    /// Those over the thresholds, boxes as the graph says them: neither cut at the input's edges nor
+    /// with the outlines of masks. To be held against what another framework says.
+    AsSaid,
 }
 
 impl Wanted {
     fn or(self, threshold: f32) -> f32 {
         match self {
-            Self::ByThresholds => threshold,
+            Self::ByThresholds | Self::AsSaid => threshold,
             Self::From(score_min) => score_min,
         }
     }
@@ -59,7 +63,7 @@ pub(super) fn decode(
         Layout::Boxes { .. } => boxes::detect(manifest, raw, wanted)?,
     };
     if found.len() > DETECTIONS_MAX {
-        if wanted == Wanted::ByThresholds {
+        if !matches!(wanted, Wanted::From(_)) {
             return Err(too_many());
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -100,6 +104,21 @@ pub(super) fn check_shapes(manifest: &Manifest, raw: &RawOutput) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// Every probability that the answer is made of, in an order of its own: what parity compares.
+pub(super) fn probabilities(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<f32>, String> {
+    match manifest.layout {
+        Layout::ClassMaps { .. } => maps::probabilities(manifest, raw),
+        Layout::AnomalyMap { .. } => {
+            let mut all = probabilities_of_map(manifest, raw)?;
+            all.extend(image_score(manifest, raw));
+            Ok(all)
+        }
+        Layout::AnomalyScore { .. } => Ok(image_score(manifest, raw).into_iter().collect()),
+        Layout::ClassScores { .. } => Ok(label_scores(manifest, raw).unwrap_or_default()),
+        Layout::Boxes { .. } => boxes::probabilities(manifest, raw),
+    }
 }
 
 fn output(raw: &RawOutput, role: Role) -> Result<ArrayViewD<'_, f32>, String> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
+use tracing::warn;
 
 use crate::domain::{Detection, PointPx};
 
@@ -11,7 +12,7 @@ use super::decode::{self, Wanted};
 use super::error::ModelError;
 use super::golden::GoldenVector;
 use super::graph::{Graph, Loaded, Needs};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, ProvedBy};
 use super::output::RawOutput;
 use super::package::ModelPackage;
 use super::provider::SessionOptions;
@@ -158,6 +159,13 @@ impl OnnxDetector {
                 golden.compare(&detector.model, detector.package.manifest(), &found)?;
             largest = largest.max(difference);
             sample = golden.tensor;
+        }
+        if detector.package.manifest().proved_by == ProvedBy::Graph {
+            warn!(
+                model = %detector.model,
+                "nobody has proved that it scores here as where it was trained: its golden vectors \
+                 come from the exported graph itself; import it again with `--golden`"
+            );
         }
         let [latency_min, latency_median, latency_max] = detector.measure_latency(&sample)?;
         let report = LoadReport {

@@ -1,4 +1,4 @@
-//! Refuses graphs whose weights lie in other files.
+//! Weights that lie in other files than their graph: refused in a package, taken in by an import.
 //!
 //! A package is sealed by the hash of its ONNX file; weights elsewhere would not be sealed. ONNX
 //! Runtime 1.31 reads such files relative to the current directory when a graph comes from memory,
@@ -111,6 +111,129 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Where the numbers of a tensor lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// The file, relative to the graph's folder.
+    pub(super) location: String,
+    /// The first byte.
+    pub(super) offset: u64,
+    /// How many; to the file's end if nothing is said.
+    pub(super) length: Option<u64>,
+}
+
+/// The graph with all its weights inside; `read` brings those that lie elsewhere.
+///
+/// # Errors
+/// What `read` says, or that this is no ONNX file.
+pub(super) fn embed(
+    onnx: &[u8],
+    read: &mut dyn FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
+    let whole = "it is cut off or no ONNX file at all; export it again".to_owned();
+    match walk(onnx, Message::Model, 0) {
+        Some(false) => Ok(onnx.to_vec()),
+        Some(true) => rewrite(onnx, Message::Model, read),
+        None => Err(whole),
+    }
+}
+
+/// Copies a message; each tensor that lies elsewhere gets its numbers instead.
+fn rewrite(
+    mut bytes: &[u8],
+    message: Message,
+    read: &mut dyn FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
+    let broken = || "its protobuf is broken; export it again".to_owned();
+    let mut copy = Vec::with_capacity(bytes.len());
+    let mut entries: Vec<(String, String)> = Vec::new();
+    while !bytes.is_empty() {
+        let before = bytes;
+        let key = varint(&mut bytes).ok_or_else(broken)?;
+        let field = key >> 3;
+        let payload = field_payload(&mut bytes, key & 7).ok_or_else(broken)?;
+        let whole = before.get(..before.len() - bytes.len()).unwrap_or_default();
+        match (message, field) {
+            (Message::Tensor, 13) => entries.push(entry(payload).ok_or_else(broken)?),
+            (Message::Tensor, 14) => {}
+            _ => match message.inside(field) {
+                // Depth was limited by the walk before.
+                Some(inside) if key & 7 == 2 => {
+                    let inner = rewrite(payload, inside, read)?;
+                    put_varint(&mut copy, key);
+                    put_varint(&mut copy, inner.len() as u64);
+                    copy.extend(inner);
+                }
+                _ => copy.extend_from_slice(whole),
+            },
+        }
+    }
+    if !entries.is_empty() {
+        let numbers = read(&elsewhere(&entries)?)?;
+        // `raw_data`
+        put_varint(&mut copy, 9 << 3 | 2);
+        put_varint(&mut copy, numbers.len() as u64);
+        copy.extend(numbers);
+    }
+    Ok(copy)
+}
+
+fn elsewhere(entries: &[(String, String)]) -> Result<Elsewhere, String> {
+    let value = |wanted: &str| {
+        let found = entries.iter().find(|(key, _)| key == wanted);
+        found.map(|(_, value)| value.as_str())
+    };
+    let number = |wanted: &str| {
+        let text = value(wanted);
+        let number = text.map(str::parse).transpose();
+        number.map_err(|error| format!("its external data has a bad `{wanted}`: {error}"))
+    };
+    Ok(Elsewhere {
+        location: value("location")
+            .ok_or("its external data names no file")?
+            .to_owned(),
+        offset: number("offset")?.unwrap_or(0),
+        length: number("length")?,
+    })
+}
+
+/// Key and value of an entry.
+fn entry(mut bytes: &[u8]) -> Option<(String, String)> {
+    let (mut name, mut value) = (String::new(), String::new());
+    while !bytes.is_empty() {
+        let key = varint(&mut bytes)?;
+        let payload = field_payload(&mut bytes, key & 7)?;
+        match key >> 3 {
+            1 => name = std::str::from_utf8(payload).ok()?.to_owned(),
+            2 => value = std::str::from_utf8(payload).ok()?.to_owned(),
+            _ => {}
+        }
+    }
+    Some((name, value))
+}
+
+/// What a field holds; nothing of a number.
+fn field_payload<'a>(bytes: &mut &'a [u8], kind: u64) -> Option<&'a [u8]> {
+    match kind {
+        0 => varint(bytes).map(|_| &[][..]),
+        1 => take(bytes, 8),
+        2 => {
+            let length = varint(bytes)?;
+            take(bytes, length)
+        }
+        5 => take(bytes, 4),
+        _ => None,
+    }
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +263,43 @@ mod tests {
         }
         let named = field(7, &field(5, &field(13, b"location")));
         assert!(refuse(&named).unwrap_err().contains("another file"));
+    }
+
+    #[test]
+    fn a_tensor_elsewhere_gets_its_numbers_and_the_rest_stays_as_it_is() {
+        let pair = |key: &str, value: &str| {
+            field(
+                13,
+                &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat(),
+            )
+        };
+        let said = [
+            pair("location", "a.data"),
+            pair("offset", "3"),
+            pair("length", "2"),
+        ]
+        .concat();
+        let named = field(8, b"weight");
+        let tensor = [&named[..], &said, &[14 << 3, 1]].concat();
+        let producer = field(2, b"pytorch");
+        let graph = field(7, &[field(2, b"main"), field(5, &tensor)].concat());
+        let onnx = [producer.clone(), graph].concat();
+        let mut asked = Vec::new();
+        let embedded = embed(&onnx, &mut |place| {
+            asked.push(place.clone());
+            Ok(vec![7, 8])
+        });
+        let inside = [named, field(9, &[7, 8])].concat();
+        let graph = field(7, &[field(2, b"main"), field(5, &inside)].concat());
+        assert_eq!(embedded, Ok([producer, graph].concat()));
+        let expected = Elsewhere {
+            location: "a.data".to_owned(),
+            offset: 3,
+            length: Some(2),
+        };
+        assert_eq!(asked, [expected]);
+        let failed = embed(&onnx, &mut |_| Err("it is not there".to_owned()));
+        assert_eq!(failed, Err("it is not there".to_owned()));
     }
 
     #[test]

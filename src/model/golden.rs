@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use crate::domain::PointPx;
-use crate::vision::{DecodeLimits, InputSpec, decode, normalise_only};
+use crate::vision::{DecodeLimits, InputSpec, decode, normalise_only, prepare_whole};
 
 use super::compare;
 use super::decode::{self, Wanted};
@@ -108,7 +108,11 @@ impl GoldenVector {
 }
 
 fn read(model: &str, manifest: &Manifest, bytes: GoldenBytes) -> Result<GoldenVector, String> {
-    let tensor = tensor(&manifest.input, &bytes.image)?;
+    let tensor = if bytes.original {
+        original_tensor(&manifest.input, &bytes.image)?
+    } else {
+        tensor(&manifest.input, &bytes.image)?
+    };
     let expected = read_outputs(manifest, &bytes.outputs)?;
     let expected = RawOutput::new(model, expected).map_err(|error| error.to_string())?;
     decode::check_shapes(manifest, &expected)?;
@@ -138,6 +142,16 @@ pub(super) fn tensor(input: &InputSpec, image: &[u8]) -> Result<Vec<f32>, String
             with_causes(&error)
         )
     })?;
+    Ok(tensor)
+}
+
+/// The tensor of a picture as the camera gave it, prepared as in a recipe without steps.
+pub(super) fn original_tensor(input: &InputSpec, image: &[u8]) -> Result<Vec<f32>, String> {
+    let picture = decode(image, DecodeLimits::default())
+        .map_err(|error| format!("the picture cannot be decoded: {}", with_causes(&error)))?;
+    let mut tensor = vec![0.0; input.tensor_length()];
+    prepare_whole(&picture, input, &mut tensor)
+        .map_err(|error| format!("the picture cannot be prepared: {}", with_causes(&error)))?;
     Ok(tensor)
 }
 

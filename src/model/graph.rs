@@ -5,6 +5,7 @@
 
 mod check;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
@@ -64,7 +65,34 @@ pub(super) struct Port {
     pub(super) kind: TensorElementType,
 }
 
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` {} {}",
+            self.name,
+            self.kind,
+            shape_text(&self.sides)
+        )
+    }
+}
+
 impl Port {
+    /// Whether it holds numbers with a point.
+    pub(super) fn is_real(&self) -> bool {
+        [TensorElementType::Float32, TensorElementType::Float16].contains(&self.kind)
+    }
+
+    /// Whether it holds integers.
+    pub(super) fn is_whole(&self) -> bool {
+        [TensorElementType::Int64, TensorElementType::Int32].contains(&self.kind)
+    }
+
+    /// Whether it holds numbers that this program reads.
+    pub(super) fn is_number(&self) -> bool {
+        self.is_real() || self.is_whole()
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "ONNX has twenty types and may get more"
@@ -135,6 +163,32 @@ impl Loaded {
     /// The inputs.
     pub(super) fn inputs(&self) -> Vec<Port> {
         self.session.inputs().iter().filter_map(port).collect()
+    }
+
+    /// The outputs.
+    pub(super) fn outputs(&self) -> Vec<Port> {
+        self.session.outputs().iter().filter_map(port).collect()
+    }
+
+    /// What the exporter wrote about the model (`metadata_props`).
+    ///
+    /// # Errors
+    /// [`ModelError::Load`] if ONNX Runtime does not tell it.
+    pub(super) fn metadata(&self) -> Result<BTreeMap<String, String>, ModelError> {
+        let read = || {
+            let metadata = self.session.metadata()?;
+            let keys = metadata.custom_keys()?;
+            let entries = keys.into_iter().filter_map(|key| {
+                let value = metadata.custom(&key)?;
+                Some((key, value))
+            });
+            Ok(entries.collect())
+        };
+        read().map_err(|source| ModelError::Load {
+            model: self.model.clone(),
+            provider: self.provider,
+            source,
+        })
     }
 
     /// Holds inputs and outputs against `needs`, before anything runs.

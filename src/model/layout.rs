@@ -189,6 +189,8 @@ pub struct AnomalyForm {
     pub(super) axes: Axes<2>,
     pub(super) range: Option<Range>,
     pub(super) image_score: ImageScore,
+    /// The part of the input that the map shows: x, y, width, height; `None` for all of it.
+    pub(super) region_px: Option<[u32; 4]>,
 }
 
 /// What judges the whole picture.
@@ -196,6 +198,8 @@ pub struct AnomalyForm {
 pub enum ImageScore {
     /// The greatest value of the map.
     OfMap,
+    /// The greatest number of the map, in a range of its own.
+    OfMapInRange(Range),
     /// An output of its own; the range is for numbers that are no probabilities.
     Own(Option<Range>),
 }
@@ -296,6 +300,41 @@ impl Layout {
             | Self::ClassScores { .. }
             | Self::AnomalyMap { .. }
             | Self::AnomalyScore { .. } => false,
+        }
+    }
+
+    /// A detection below is none, where the layout has one number for that.
+    pub(super) fn confidence_threshold(self) -> Option<f32> {
+        match self {
+            Self::ClassMaps {
+                confidence_threshold,
+                ..
+            }
+            | Self::ClassScores {
+                confidence_threshold,
+                ..
+            }
+            | Self::Boxes {
+                confidence_threshold,
+                ..
+            } => Some(confidence_threshold),
+            Self::AnomalyMap { .. } | Self::AnomalyScore { .. } => None,
+        }
+    }
+
+    /// Whether a range makes scores of its numbers.
+    pub(super) fn has_range(self) -> bool {
+        match self {
+            Self::AnomalyMap { form, .. } => {
+                let own = match form.image_score {
+                    ImageScore::OfMap => false,
+                    ImageScore::OfMapInRange(_) => true,
+                    ImageScore::Own(range) => range.is_some(),
+                };
+                own || form.range.is_some()
+            }
+            Self::AnomalyScore { range, .. } => range.is_some(),
+            Self::ClassMaps { .. } | Self::ClassScores { .. } | Self::Boxes { .. } => false,
         }
     }
 

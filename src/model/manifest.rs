@@ -13,6 +13,7 @@ use super::graph::NeededOutput;
 use super::layout::{Layout, OutputFile, Task, ThresholdsFile, check_layout};
 use super::output::Role;
 
+pub use file::ProvedBy;
 use file::ResizeFile;
 pub(super) use file::{GoldenFile, InputFile, LabelFile, ManifestFile};
 
@@ -33,6 +34,7 @@ pub(super) struct Golden {
     pub(super) outputs: String,
     pub(super) outputs_sha256: String,
     pub(super) tolerance: f32,
+    pub(super) original: bool,
 }
 
 /// A manifest that has been checked: holding one means that its numbers fit together.
@@ -48,6 +50,8 @@ pub struct Manifest {
     pub description: String,
     /// What it was trained on.
     pub trained_on: String,
+    /// Where its golden vectors come from.
+    pub proved_by: ProvedBy,
     /// SHA-256 of the ONNX file, lower-case hexadecimal.
     pub onnx_sha256: String,
     /// The name of the graph's input.
@@ -187,6 +191,15 @@ impl ManifestFile {
             (&labels, self.good_label.as_deref()),
             &mut mistakes,
         );
+        if let Some([x, y, width, height]) = self.output.map_region_px
+            && (u64::from(x) + u64::from(width) > u64::from(input.width_px)
+                || u64::from(y) + u64::from(height) > u64::from(input.height_px))
+        {
+            mistakes.note(format_args!(
+                "`output.map_region_px = [{x}, {y}, {width}, {height}]` reaches over the input of {} x {} px",
+                input.width_px, input.height_px
+            ));
+        }
         check_tolerances(&self.output, &golden, &mut mistakes);
         match layout {
             Some(layout) if mistakes.0.is_empty() => Ok(Manifest {
@@ -195,6 +208,7 @@ impl ManifestFile {
                 task: self.task,
                 description: self.description,
                 trained_on: self.trained_on,
+                proved_by: self.proved_by,
                 onnx_sha256: self.onnx_sha256,
                 input_name: self.input.name,
                 input,
@@ -363,6 +377,7 @@ fn check_golden(files: Vec<GoldenFile>, mistakes: &mut Mistakes) -> Vec<Golden> 
         outputs: file.outputs,
         outputs_sha256: file.outputs_sha256,
         tolerance: file.tolerance,
+        original: file.original,
     };
     files.into_iter().map(golden).collect()
 }

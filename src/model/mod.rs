@@ -13,6 +13,7 @@ mod error;
 mod external_data;
 mod golden;
 mod graph;
+pub mod import;
 mod layout;
 mod manifest;
 mod output;
@@ -30,10 +31,10 @@ pub use layout::{
     Activation, Axes, Coordinates, ImageScore, Layout, LayoutFile, OutputFile, Range, Task,
     ThresholdsFile,
 };
-pub use manifest::Manifest;
+pub use manifest::{Manifest, ProvedBy};
 pub use output::{RawOutput, Role};
 pub use package::{MANIFEST, ModelPackage, PackageError};
 pub use provider::{Provider, ProviderNameError, SessionOptions};
 pub use runtime::{Runtime, RuntimeError};
-pub use tensors::{Tensor, Tensors};
+pub use tensors::{Tensor, Tensors, read as tensors_of};
 pub use write::{GoldenDraft, PackageDraft, WhenThere, WriteError, write_package};

@@ -48,6 +48,7 @@ pub(super) struct GoldenBytes {
     pub(super) image: Vec<u8>,
     pub(super) outputs: Vec<u8>,
     pub(super) tolerance: f32,
+    pub(super) original: bool,
 }
 
 /// Why a folder is no model package.
@@ -175,6 +176,7 @@ impl ModelPackage {
             ("trained on", manifest.trained_on.clone()),
             ("metrics", metrics.join(", ")),
             ("golden vectors", manifest.golden.len().to_string()),
+            ("proved by", manifest.proved_by.to_string()),
             ("onnx sha256", manifest.onnx_sha256.clone()),
             ("package sha256", self.sha256.clone()),
         ]
@@ -249,6 +251,7 @@ fn read_sealed(root: &Path, manifest: &Manifest) -> Result<Sealed, Vec<String>> 
             outputs,
             outputs_sha256,
             tolerance,
+            original,
         } = vector;
         let key = |name: &str| format!("golden[{index}].{name}");
         golden.push(GoldenBytes {
@@ -256,6 +259,7 @@ fn read_sealed(root: &Path, manifest: &Manifest) -> Result<Sealed, Vec<String>> 
             image: read(&key("image"), image, image_sha256, GOLDEN_BYTES_MAX),
             outputs: read(&key("outputs"), outputs, outputs_sha256, GOLDEN_BYTES_MAX),
             tolerance: *tolerance,
+            original: *original,
         });
     }
     if !mistakes.0.is_empty() {

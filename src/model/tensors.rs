@@ -89,11 +89,11 @@ pub(super) fn whole_numbers(
     ArrayD::from_shape_vec(IxDyn(shape), values?).ok()
 }
 
-/// Reads a whole file.
+/// Reads a safetensors file.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(super) fn read(bytes: &[u8]) -> Result<Tensors, String> {
+/// What is wrong with it, and what to write.
+pub fn read(bytes: &[u8]) -> Result<Tensors, String> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|error| format!("this is no safetensors file: {}", with_causes(&error)))?;
     let mut tensors = Tensors::new();
@@ -102,6 +102,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors, String> {
         tensors.insert(name.to_owned(), tensor);
     }
     Ok(tensors)
+}
+
+/// Reads the tensors of a file whose types are known here, and leaves the others out.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn read_known(bytes: &[u8]) -> Result<Tensors, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("this is no safetensors file: {}", with_causes(&error)))?;
+    let known = file
+        .iter()
+        .filter_map(|(name, view)| Some((name.to_owned(), tensor(&view).ok()?)));
+    Ok(known.collect())
 }
 
 #[expect(

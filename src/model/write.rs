@@ -14,7 +14,7 @@ use super::error::{ModelError, with_causes};
 use super::golden;
 use super::graph::Loaded;
 use super::layout::{OutputFile, Task, ThresholdsFile};
-use super::manifest::{GoldenFile, InputFile, LabelFile, Manifest, ManifestFile, SCHEMA};
+use super::manifest::{GoldenFile, InputFile, LabelFile, Manifest, ManifestFile, ProvedBy, SCHEMA};
 use super::package::{MANIFEST, ModelPackage, PackageError};
 use super::provider::SessionOptions;
 use super::runtime::Runtime;
@@ -37,6 +37,8 @@ pub struct PackageDraft {
     pub description: String,
     /// What it saw.
     pub trained_on: String,
+    /// Whose answers the golden vectors hold.
+    pub proved_by: ProvedBy,
     /// The ONNX file, weights inside.
     pub onnx: Vec<u8>,
     /// The graph's inputs besides the picture.
@@ -64,8 +66,11 @@ pub struct PackageDraft {
 /// A golden vector to be written.
 #[derive(Debug, Clone)]
 pub struct GoldenDraft {
-    /// A picture of the input's size, PNG.
-    pub png: Vec<u8>,
+    /// The picture's file.
+    pub picture: Vec<u8>,
+    /// Whether it is one as the camera gave it, which the whole preparation is proved with; else it
+    /// has the input's size.
+    pub original: bool,
     /// What the exporter's framework made of it, by the names of the outputs; `None`: what the graph
     /// makes of it here and now.
     pub outputs: Option<Tensors>,
@@ -186,7 +191,7 @@ fn files(
     for ((vector, draft), outputs) in manifest.golden.iter_mut().zip(&draft.golden).zip(&outputs) {
         let bytes = tensors::write(outputs).map_err(broken)?;
         vector.outputs_sha256 = sha256_hex(&bytes);
-        files.push((vector.image.clone(), draft.png.clone()));
+        files.push((vector.image.clone(), draft.picture.clone()));
         files.push((vector.outputs.clone(), bytes));
     }
     let text = toml::to_string(&manifest).map_err(|error| broken(with_causes(&error)))?;
@@ -196,17 +201,18 @@ fn files(
 }
 
 /// The manifest; the hashes of the outputs are still to come.
-fn manifest(draft: &PackageDraft) -> ManifestFile {
+pub(super) fn manifest(draft: &PackageDraft) -> ManifestFile {
     let label = |label: &Class| LabelFile {
         name: label.name.to_string(),
         code: label.code.to_string(),
     };
     let golden = |(index, golden): (usize, &GoldenDraft)| GoldenFile {
-        image: format!("golden/{:02}.png", index + 1),
-        image_sha256: sha256_hex(&golden.png),
+        image: format!("golden/{:02}.{}", index + 1, ending(&golden.picture)),
+        image_sha256: sha256_hex(&golden.picture),
         outputs: format!("golden/{:02}.safetensors", index + 1),
         outputs_sha256: sha256_hex(&[]),
         tolerance: golden.tolerance,
+        original: golden.original,
     };
     ManifestFile {
         schema: SCHEMA,
@@ -219,6 +225,7 @@ fn manifest(draft: &PackageDraft) -> ManifestFile {
         fixed: None,
         fixed_sha256: None,
         trained_on: draft.trained_on.clone(),
+        proved_by: draft.proved_by,
         input: InputFile::new(&draft.input_name, &draft.input),
         output: draft.output.clone(),
         thresholds: draft.thresholds,
@@ -226,6 +233,16 @@ fn manifest(draft: &PackageDraft) -> ManifestFile {
         labels: draft.labels.iter().map(label).collect(),
         golden: draft.golden.iter().enumerate().map(golden).collect(),
         metrics: draft.metrics.clone(),
+    }
+}
+
+/// What a picture's file is called after the dot.
+fn ending(picture: &[u8]) -> &'static str {
+    match picture {
+        [0xFF, 0xD8, ..] => "jpg",
+        [b'B', b'M', ..] => "bmp",
+        [b'I', b'I', ..] | [b'M', b'M', ..] => "tif",
+        _ => "png",
     }
 }
 
@@ -247,7 +264,12 @@ fn golden_outputs(
             all.push(outputs.clone());
             continue;
         }
-        let tensor = golden::tensor(input, &golden.png).map_err(|problem| WriteError::Draft {
+        let tensor = if golden.original {
+            golden::original_tensor(input, &golden.picture)
+        } else {
+            golden::tensor(input, &golden.picture)
+        };
+        let tensor = tensor.map_err(|problem| WriteError::Draft {
             mistakes: vec![format!("golden[{index}]: {problem}")],
         })?;
         let values = graph.run(&tensor, sides)?.into_iter().map(Tensor::F32);

@@ -1,33 +1,36 @@
 //! Resizing with a filter as wide as the factor, as Pillow and torchvision do it.
 //!
 //! OpenCV's linear resize looks at the four nearest pixels only; models that were fed by Pillow score
-//! differently on it. The arithmetic is Pillow's to the last bit (weights of 22 bits, rows first, the
-//! result of each pass rounded), for one grey value more or less moves a score by a thousandth.
+//! differently on it. The arithmetic is theirs to the last bit (whole weights, the result of each pass
+//! rounded), for one grey value more or less moves a score by a thousandth.
 
 use opencv::core::{CV_8U, CV_32F, Mat, Scalar, Size, ToInputArray};
 use opencv::prelude::*;
 
-use super::input::Interpolation;
+use super::input::{Arithmetic, Filter};
 
-/// Bits of a weight after the point: 8 are left for a grey value and 2 for its overshoot.
+/// Bits of Pillow's weights after the point: 8 are left for a grey value and 2 for its overshoot.
 const WEIGHT_BITS: u32 = 22;
+/// torchvision's weights have 16 bits, with the sign.
+const SHORT_WEIGHT_END: f64 = 32_768.0;
 
 /// A filter with the weights of the last size, and the memory that it works in.
 pub(super) struct Antialias {
     filter: Filter,
-    is_exact: bool,
+    arithmetic: Arithmetic,
     sizes: Option<(Size, Size)>,
-    columns: Vec<Tap>,
-    rows: Vec<Tap>,
+    columns: Side,
+    rows: Side,
     source: Mat,
-    narrowed: Mat,
+    between: Mat,
 }
 
-/// The filter's shape, and how many pixels it reaches where nothing is made smaller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Filter {
-    Linear,
-    Cubic,
+/// The weights of each target pixel along a side.
+#[derive(Debug, Default)]
+struct Side {
+    taps: Vec<Tap>,
+    /// Bits of the whole weights after the point.
+    bits: u32,
 }
 
 /// What one target pixel takes from the source along one side.
@@ -39,51 +42,52 @@ struct Tap {
 }
 
 impl Antialias {
-    pub(super) fn new(interpolation: Interpolation) -> Self {
+    pub(super) fn new(filter: Filter, arithmetic: Arithmetic) -> Self {
         Self {
-            filter: match interpolation {
-                Interpolation::CubicAntialias => Filter::Cubic,
-                Interpolation::Area
-                | Interpolation::Linear
-                | Interpolation::LinearAntialias
-                | Interpolation::LinearAntialiasExact => Filter::Linear,
-            },
-            is_exact: interpolation == Interpolation::LinearAntialiasExact,
+            filter,
+            arithmetic,
             sizes: None,
-            columns: Vec::new(),
-            rows: Vec::new(),
+            columns: Side::default(),
+            rows: Side::default(),
             source: Mat::default(),
-            narrowed: Mat::default(),
+            between: Mat::default(),
         }
     }
 
-    /// Resizes an image of one or three channels; into 32-bit numbers if exact or if it has such.
+    /// Resizes an image of one or three channels; into 32-bit numbers if nothing is rounded, or if it
+    /// has such.
     pub(super) fn resize(
         &mut self,
         image: &(impl MatTraitConst + ToInputArray),
         resized: &mut Mat,
         size: Size,
     ) -> opencv::Result<()> {
-        let depth = if self.is_exact { CV_32F } else { image.depth() };
+        let depth = match self.arithmetic {
+            Arithmetic::TorchFloats => CV_32F,
+            Arithmetic::Pillow | Arithmetic::PillowBefore13 | Arithmetic::TorchBytes => {
+                image.depth()
+            }
+        };
         // The passes want rows without gaps.
         image.convert_to_def(&mut self.source, depth)?;
         let sizes = (self.source.size()?, size);
         if self.sizes != Some(sizes) {
-            self.columns = taps(self.filter, sizes.0.width, size.width);
-            self.rows = taps(self.filter, sizes.0.height, size.height);
+            self.columns = Side::new(self.filter, self.arithmetic, (sizes.0.width, size.width));
+            self.rows = Side::new(self.filter, self.arithmetic, (sizes.0.height, size.height));
             self.sizes = Some(sizes);
         }
-        shape(
-            &mut self.narrowed,
-            Size::new(size.width, sizes.0.height),
-            self.source.typ(),
-        )?;
+        let between = if self.columns_first(sizes) {
+            Size::new(sizes.0.width, size.height)
+        } else {
+            Size::new(size.width, sizes.0.height)
+        };
+        shape(&mut self.between, between, self.source.typ())?;
         shape(resized, size, self.source.typ())?;
         match (self.source.channels(), depth) {
-            (1, CV_8U) => self.passes::<u8, 1>(resized),
-            (3, CV_8U) => self.passes::<u8, 3>(resized),
-            (1, CV_32F) => self.passes::<f32, 1>(resized),
-            (3, CV_32F) => self.passes::<f32, 3>(resized),
+            (1, CV_8U) => self.passes::<u8, 1>(resized, sizes),
+            (3, CV_8U) => self.passes::<u8, 3>(resized, sizes),
+            (1, CV_32F) => self.passes::<f32, 1>(resized, sizes),
+            (3, CV_32F) => self.passes::<f32, 3>(resized, sizes),
             (channels, depth) => Err(opencv::Error::new(
                 opencv::core::StsUnsupportedFormat,
                 format!("an image of {channels} channels and depth {depth} cannot be resized so"),
@@ -91,21 +95,48 @@ impl Antialias {
         }
     }
 
-    fn passes<T: Level, const C: usize>(&mut self, resized: &mut Mat) -> opencv::Result<()> {
-        let mut narrowed = flat(&mut self.narrowed)?;
+    /// Whether the height is resized before the width. Pillow 13 does so where the height loses more
+    /// than twice the pixels that the width loses (found by comparing 688 sizes).
+    fn columns_first(&self, (source, target): (Size, Size)) -> bool {
+        let (height, width) = (source.height - target.height, source.width - target.width);
+        self.arithmetic == Arithmetic::Pillow && 0 < height && 2 * width < height
+    }
+
+    fn passes<T: Level, const C: usize>(
+        &mut self,
+        resized: &mut Mat,
+        sizes: (Size, Size),
+    ) -> opencv::Result<()> {
+        let columns_first = self.columns_first(sizes);
         let source = flat(&mut self.source)?;
-        along_rows::<T, C>(
-            source.data_typed()?,
-            narrowed.data_typed_mut()?,
-            (source.cols(), &self.columns),
-        );
+        let mut between = flat(&mut self.between)?;
         let mut resized = flat(resized)?;
-        let length = resized.cols();
-        across_rows::<T>(
-            narrowed.data_typed()?,
-            resized.data_typed_mut()?,
-            (length, &self.rows),
-        );
+        let (columns, rows) = (&self.columns, &self.rows);
+        if columns_first {
+            let length = source.cols();
+            across_rows::<T>(
+                source.data_typed()?,
+                between.data_typed_mut()?,
+                (length, rows),
+            );
+            along_rows::<T, C>(
+                between.data_typed()?,
+                resized.data_typed_mut()?,
+                (length, columns),
+            );
+        } else {
+            let (length, narrowed) = (source.cols(), between.cols());
+            along_rows::<T, C>(
+                source.data_typed()?,
+                between.data_typed_mut()?,
+                (length, columns),
+            );
+            across_rows::<T>(
+                between.data_typed()?,
+                resized.data_typed_mut()?,
+                (narrowed, rows),
+            );
+        }
         Ok(())
     }
 }
@@ -126,17 +157,17 @@ fn shape(image: &mut Mat, size: Size, kind: i32) -> opencv::Result<()> {
 trait Level: DataType {
     type Sum: Copy;
 
-    fn zero() -> Self::Sum;
+    fn zero(bits: u32) -> Self::Sum;
     fn add(self, sum: Self::Sum, tap: (f32, i32)) -> Self::Sum;
-    fn of(sum: Self::Sum) -> Self;
+    fn of(sum: Self::Sum, bits: u32) -> Self;
 }
 
 impl Level for u8 {
     type Sum = i32;
 
-    fn zero() -> i32 {
+    fn zero(bits: u32) -> i32 {
         // So that cutting off the bits rounds.
-        1 << (WEIGHT_BITS - 1)
+        1 << bits.saturating_sub(1)
     }
 
     fn add(self, sum: i32, (_, weight): (f32, i32)) -> i32 {
@@ -145,15 +176,15 @@ impl Level for u8 {
     }
 
     #[expect(clippy::cast_sign_loss, reason = "the value is clamped to a byte")]
-    fn of(sum: i32) -> Self {
-        (sum >> WEIGHT_BITS).clamp(0, 255) as u8
+    fn of(sum: i32, bits: u32) -> Self {
+        (sum >> bits).clamp(0, 255) as u8
     }
 }
 
 impl Level for f32 {
     type Sum = f32;
 
-    fn zero() -> f32 {
+    fn zero(_: u32) -> f32 {
         0.0
     }
 
@@ -161,7 +192,7 @@ impl Level for f32 {
         sum + self * weight
     }
 
-    fn of(sum: f32) -> Self {
+    fn of(sum: f32, _: u32) -> Self {
         sum
     }
 }
@@ -176,31 +207,31 @@ impl Tap {
 fn along_rows<T: Level, const C: usize>(
     source: &[T],
     target: &mut [T],
-    (length, columns): (i32, &[Tap]),
+    (length, side): (i32, &Side),
 ) {
     let length = usize::try_from(length).unwrap_or_default().max(1);
     let rows = source.chunks_exact(length);
-    for (row, target) in rows.zip(target.chunks_exact_mut(columns.len() * C)) {
+    for (row, target) in rows.zip(target.chunks_exact_mut(side.taps.len() * C)) {
         let (pixels, _) = row.as_chunks::<C>();
         let (targets, _) = target.as_chunks_mut::<C>();
-        for (target, tap) in targets.iter_mut().zip(columns) {
-            let mut sums = [T::zero(); C];
+        for (target, tap) in targets.iter_mut().zip(&side.taps) {
+            let mut sums = [T::zero(side.bits); C];
             for (pixel, weight) in pixels.iter().skip(tap.start).zip(tap.pairs()) {
                 for (sum, level) in sums.iter_mut().zip(pixel) {
                     *sum = level.add(*sum, weight);
                 }
             }
-            *target = sums.map(T::of);
+            *target = sums.map(|sum| T::of(sum, side.bits));
         }
     }
 }
 
 /// Makes more or fewer rows.
-fn across_rows<T: Level>(source: &[T], target: &mut [T], (length, rows): (i32, &[Tap])) {
+fn across_rows<T: Level>(source: &[T], target: &mut [T], (length, side): (i32, &Side)) {
     let length = usize::try_from(length).unwrap_or_default().max(1);
-    let mut sums = vec![T::zero(); length];
-    for (target, tap) in target.chunks_exact_mut(length).zip(rows) {
-        sums.fill(T::zero());
+    let mut sums = vec![T::zero(side.bits); length];
+    for (target, tap) in target.chunks_exact_mut(length).zip(&side.taps) {
+        sums.fill(T::zero(side.bits));
         let sources = source.chunks_exact(length).skip(tap.start);
         for (row, weight) in sources.zip(tap.pairs()) {
             for (sum, level) in sums.iter_mut().zip(row) {
@@ -208,7 +239,7 @@ fn across_rows<T: Level>(source: &[T], target: &mut [T], (length, rows): (i32, &
             }
         }
         for (value, sum) in target.iter_mut().zip(&sums) {
-            *value = T::of(*sum);
+            *value = T::of(*sum, side.bits);
         }
     }
 }
@@ -235,17 +266,51 @@ impl Filter {
     }
 }
 
-/// The weights of each target pixel along a side.
+impl Side {
+    #[expect(clippy::cast_possible_truncation, reason = "weights are small numbers")]
+    fn new(filter: Filter, arithmetic: Arithmetic, (source, target): (i32, i32)) -> Self {
+        let weights = weights(filter, source, target);
+        let largest = weights
+            .iter()
+            .flat_map(|(_, weights)| weights)
+            .fold(0.0_f64, |largest, weight| largest.max(*weight));
+        let bits = match arithmetic {
+            Arithmetic::TorchBytes => short_bits(largest),
+            Arithmetic::Pillow | Arithmetic::PillowBefore13 | Arithmetic::TorchFloats => {
+                WEIGHT_BITS
+            }
+        };
+        let fixed = |weight: &f64| (weight * f64::from(1_u32 << bits)).round() as i32;
+        let tap = |(start, weights): (usize, Vec<f64>)| Tap {
+            start,
+            fixed: weights.iter().map(fixed).collect(),
+            weights: weights.iter().map(|weight| *weight as f32).collect(),
+        };
+        Self {
+            taps: weights.into_iter().map(tap).collect(),
+            bits,
+        }
+    }
+}
+
+/// As many bits as the largest weight leaves of 16 with the sign.
+fn short_bits(largest: f64) -> u32 {
+    let is_short =
+        |bits: &u32| (largest * f64::from(1_u32 << bits) + 0.5).floor() < SHORT_WEIGHT_END;
+    (1..=WEIGHT_BITS).take_while(is_short).last().unwrap_or(0)
+}
+
+/// Where each target pixel starts in the source, and its weights from there on.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "places lie within the source, weights are small numbers"
+    reason = "places lie within the source"
 )]
-fn taps(filter: Filter, source: i32, target: i32) -> Vec<Tap> {
+fn weights(filter: Filter, source: i32, target: i32) -> Vec<(usize, Vec<f64>)> {
     let scale = f64::from(source) / f64::from(target);
     let width = scale.max(1.0);
     let reach = filter.reach() * width;
-    let tap = |index: i32| {
+    let weights = |index: i32| {
         let middle = (f64::from(index) + 0.5) * scale;
         let start = (middle - reach + 0.5).max(0.0) as i32;
         let end = ((middle + reach + 0.5) as i32).min(source);
@@ -258,14 +323,9 @@ fn taps(filter: Filter, source: i32, target: i32) -> Vec<Tap> {
                 *weight /= sum;
             }
         }
-        let fixed = |weight: &f64| (weight * f64::from(1 << WEIGHT_BITS)).round() as i32;
-        Tap {
-            start: start as usize,
-            fixed: weights.iter().map(fixed).collect(),
-            weights: weights.iter().map(|weight| *weight as f32).collect(),
-        }
+        (start as usize, weights)
     };
-    (0..target).map(tap).collect()
+    (0..target).map(weights).collect()
 }
 
 #[cfg(test)]

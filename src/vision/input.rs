@@ -3,6 +3,8 @@
 //! Normalising goes through a table of 256 values a channel: one pass reads the pixels, orders the
 //! channels and writes the planes, and every value is exactly `(x - mean) / scale`, on any machine.
 
+use std::str::FromStr;
+
 use super::VisionError;
 use super::window::{Span, Window};
 use crate::domain::{PixelFormat, SizePx};
@@ -36,12 +38,78 @@ pub enum Interpolation {
     Area,
     /// Between the four neighbours: faster, but skips pixels when making much smaller.
     Linear,
-    /// A triangle as wide as the factor, as Pillow and torchvision do it: skips nothing.
-    LinearAntialias,
-    /// The same, and the result is not rounded to whole grey values: as torchvision resizes tensors.
-    LinearAntialiasExact,
-    /// A cubic as wide as the factor, as Pillow does it.
-    CubicAntialias,
+    /// A filter as wide as the factor, so that nothing is skipped: as Pillow and torchvision resize.
+    Antialias(Filter, Arithmetic),
+}
+
+/// The shape of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// A triangle.
+    Linear,
+    /// A cubic.
+    Cubic,
+}
+
+/// Whose arithmetic: they differ by a grey value here and there, and a model notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Pillow 13 and newer: rows first, but columns first where the height shrinks much more.
+    Pillow,
+    /// Pillow before 13: rows first.
+    PillowBefore13,
+    /// torchvision on tensors of bytes: rows first, shorter weights.
+    TorchBytes,
+    /// torchvision on tensors of floats: nothing is rounded to whole grey values.
+    TorchFloats,
+}
+
+impl Interpolation {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Area,
+        Self::Linear,
+        Self::Antialias(Filter::Linear, Arithmetic::Pillow),
+        Self::Antialias(Filter::Linear, Arithmetic::PillowBefore13),
+        Self::Antialias(Filter::Linear, Arithmetic::TorchBytes),
+        Self::Antialias(Filter::Linear, Arithmetic::TorchFloats),
+        Self::Antialias(Filter::Cubic, Arithmetic::Pillow),
+        Self::Antialias(Filter::Cubic, Arithmetic::PillowBefore13),
+        Self::Antialias(Filter::Cubic, Arithmetic::TorchBytes),
+        Self::Antialias(Filter::Cubic, Arithmetic::TorchFloats),
+    ];
+
+    /// The word in manifests and on the command line.
+    pub fn word(self) -> &'static str {
+        use Arithmetic::{Pillow, PillowBefore13, TorchBytes, TorchFloats};
+        match self {
+            Self::Area => "area",
+            Self::Linear => "linear",
+            Self::Antialias(Filter::Linear, Pillow) => "linear_antialias",
+            Self::Antialias(Filter::Linear, PillowBefore13) => "linear_antialias_pillow12",
+            Self::Antialias(Filter::Linear, TorchBytes) => "linear_antialias_torch",
+            Self::Antialias(Filter::Linear, TorchFloats) => "linear_antialias_exact",
+            Self::Antialias(Filter::Cubic, Pillow) => "cubic_antialias",
+            Self::Antialias(Filter::Cubic, PillowBefore13) => "cubic_antialias_pillow12",
+            Self::Antialias(Filter::Cubic, TorchBytes) => "cubic_antialias_torch",
+            Self::Antialias(Filter::Cubic, TorchFloats) => "cubic_antialias_exact",
+        }
+    }
+}
+
+impl FromStr for Interpolation {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|one| one.word() == word);
+        found.ok_or_else(|| {
+            let words = Self::ALL.map(Self::word).join(", ");
+            format!(
+                "`{}` is no interpolation; write one of {words}",
+                word.escape_debug()
+            )
+        })
+    }
 }
 
 /// The input of a model, in the words of its package.

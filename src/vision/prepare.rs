@@ -117,12 +117,20 @@ impl Preparer {
                 expected: self.frame_size,
             });
         }
+        self.prepare_pixels(frame.pixels(), frame.format(), tensor)
+    }
+
+    fn prepare_pixels(
+        &mut self,
+        pixels: &[u8],
+        mut format: PixelFormat,
+        tensor: &mut [f32],
+    ) -> Result<(), VisionError> {
         let failed = || VisionError::opencv("prepare a frame for its model");
-        let whole = view::of(frame).map_err(failed())?;
-        let as_it_is = Rows::of_part(frame, self.geometry.region);
+        let whole = view::of_bytes(pixels, self.frame_size, format).map_err(failed())?;
+        let as_it_is = Rows::of_part((pixels, format), self.frame_size, self.geometry.region);
         let region = whole.roi(self.geometry.region.to_cv()).map_err(failed())?;
         let sampled = self.sampling.sample(&whole).map_err(failed())?;
-        let mut format = frame.format();
         let mut is_as_it_is = sampled.is_none();
         let sampled = match sampled {
             Some(image) if image.depth() == CV_32F => {
@@ -192,6 +200,27 @@ impl Preparer {
     }
 }
 
+/// Prepares a whole picture without any step of a recipe, and tells the way back.
+///
+/// # Errors
+/// [`VisionError`] if picture and input do not fit together; the model package is refused.
+pub fn prepare_whole(
+    picture: &Picture,
+    input: &InputSpec,
+    tensor: &mut [f32],
+) -> Result<Preparer, VisionError> {
+    let size = picture.size;
+    let region = RectPx {
+        x: 0.0,
+        y: 0.0,
+        width: f64::from(size.width_px),
+        height: f64::from(size.height_px),
+    };
+    let mut preparer = Preparer::new(size, region, &[], None, None, input)?;
+    preparer.prepare_pixels(&picture.pixels, picture.format, tensor)?;
+    Ok(preparer)
+}
+
 /// Feeds a picture that already has the model's input size: colour order and normalising only.
 ///
 /// # Errors
@@ -238,10 +267,9 @@ pub fn normalise_only(
 
 impl<'a> Rows<'a> {
     /// A region of the frame as it is.
-    fn of_part(frame: &'a Frame, region: PixelRect) -> Self {
-        let format = frame.format();
+    fn of_part((pixels, format): (&'a [u8], PixelFormat), size: SizePx, region: PixelRect) -> Self {
         let [width, x, y] = [
-            frame.size().width_px,
+            size.width_px,
             region.x.unsigned_abs(),
             region.y.unsigned_abs(),
         ]
@@ -249,7 +277,7 @@ impl<'a> Rows<'a> {
         let stride = width * format.channels();
         let first = y * stride + x * format.channels();
         Self {
-            values: frame.pixels().get(first..).unwrap_or_default(),
+            values: pixels.get(first..).unwrap_or_default(),
             stride,
             format,
         }

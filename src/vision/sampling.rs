@@ -105,11 +105,9 @@ impl Sampling {
             Order::StepByStep(Interpolation::Linear) | Order::OneMap => {
                 How::OpenCv(imgproc::INTER_LINEAR)
             }
-            Order::StepByStep(
-                filter @ (Interpolation::LinearAntialias
-                | Interpolation::LinearAntialiasExact
-                | Interpolation::CubicAntialias),
-            ) => How::Antialias(Antialias::new(filter)),
+            Order::StepByStep(Interpolation::Antialias(filter, arithmetic)) => {
+                How::Antialias(Antialias::new(filter, arithmetic))
+            }
         };
         let resize = if mapped_size.unwrap_or(region_size) == window_size {
             None

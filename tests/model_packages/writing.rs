@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 use ndarray::{ArrayD, IxDyn, arr1, arr2};
 use taktgate::domain::Class;
 use taktgate::model::{
-    Backbone, GoldenDraft, LayoutFile, ModelPackage, OutputFile, PackageDraft, Runtime,
+    Backbone, GoldenDraft, LayoutFile, ModelPackage, OutputFile, PackageDraft, ProvedBy, Runtime,
     SessionOptions, Task, Tensor, Tensors, ThresholdsFile, WhenThere, WriteError, write_package,
 };
 use taktgate::vision::{Interpolation, Resize};
@@ -26,6 +26,7 @@ fn draft() -> PackageDraft {
         task: Task::Anomaly,
         description: "Finds what is \"neither\" black nor grey".to_owned(),
         trained_on: "two grey values".to_owned(),
+        proved_by: ProvedBy::Teach,
         fixed: Tensors::from([
             ("bank".to_owned(), bank),
             ("factor".to_owned(), Tensor::I64(arr1(&[2]).into_dyn())),
@@ -46,7 +47,8 @@ fn draft() -> PackageDraft {
         }],
         metrics: BTreeMap::from([("n_good".to_owned(), 40.0), ("share".to_owned(), 0.1)]),
         golden: vec![GoldenDraft {
-            png: fs::read(folder("bank").join("golden/01.png")).unwrap(),
+            picture: fs::read(folder("bank").join("golden/01.png")).unwrap(),
+            original: false,
             outputs: None,
             tolerance: 0.0001,
         }],

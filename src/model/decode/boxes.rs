@@ -13,6 +13,8 @@ use super::masks::Masks;
 use super::overlap::suppress;
 use super::{Found, Wanted, activate, checked_score, output, pick, sigmoid};
 
+/// How far beside the input a box may lie, as a share of the side.
+const BESIDE_SHARE_MAX: f64 = 0.05;
 /// The cells of YOLOX's last layer.
 const YOLOX_CELLS_PX: [u32; 3] = [8, 16, 32];
 
@@ -84,18 +86,19 @@ pub(super) fn detect(
         return Err("this is no list of boxes".to_owned());
     };
     let rules = BoxRules {
-        confidence_threshold: wanted.or(confidence_threshold),
         iou_threshold,
-        n_labels: manifest.labels.len(),
-        width_px: f64::from(manifest.input.width_px),
-        height_px: f64::from(manifest.input.height_px),
-        wanted,
+        ..BoxRules::new(manifest, wanted.or(confidence_threshold), wanted)
     };
     let table = table(raw, form.source)?;
     let candidates = candidates(&table, &form, &rules)?;
     let masks = match form.source {
-        BoxSource::TableAndPrototypes(_) => Some(Masks::new(manifest, raw, &table, &form)?),
-        BoxSource::Table(_) | BoxSource::BoxesAndScores | BoxSource::BoxesScoresLabels => None,
+        BoxSource::TableAndPrototypes(_) if wanted != Wanted::AsSaid => {
+            Some(Masks::new(manifest, raw, &table, &form)?)
+        }
+        BoxSource::Table(_)
+        | BoxSource::TableAndPrototypes(_)
+        | BoxSource::BoxesAndScores
+        | BoxSource::BoxesScoresLabels => None,
     };
     let found = candidates.into_iter().map(|candidate| {
         let boxed = Found::boxed(candidate.class, candidate.score, candidate.region);
@@ -132,6 +135,75 @@ fn table(raw: &RawOutput, source: BoxSource) -> Result<Table<'_>, String> {
     })
 }
 
+/// The score of each row with its best label.
+pub(super) fn probabilities(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<f32>, String> {
+    let Layout::Boxes { form, .. } = manifest.layout else {
+        return Err("this is no list of boxes".to_owned());
+    };
+    let table = table(raw, form.source)?;
+    let factors = factors(&table, &form)?;
+    let best = match form.classes {
+        ClassColumns::Best { first, none } => best_classes(
+            &table,
+            (first, none),
+            form.activation,
+            manifest.labels.len(),
+        )?,
+        ClassColumns::One | ClassColumns::Index { .. } | ClassColumns::All { .. } => {
+            vec![(0, 1.0); table.n_rows()]
+        }
+    };
+    Ok(factors
+        .iter()
+        .zip(best)
+        .map(|(factor, (_, score))| factor * score)
+        .collect())
+}
+
+/// How far the places of rows are apart that count for something: the largest distance of an edge.
+pub(in crate::model) fn places_apart_px(
+    manifest: &Manifest,
+    expected: &RawOutput,
+    found: &RawOutput,
+) -> Result<f32, String> {
+    let Layout::Boxes {
+        confidence_threshold,
+        form,
+        ..
+    } = manifest.layout
+    else {
+        return Ok(0.0);
+    };
+    let rules = BoxRules::new(
+        manifest,
+        confidence_threshold,
+        Wanted::From(confidence_threshold),
+    );
+    let rows = scored(&table(expected, form.source)?, &form, &rules)?;
+    let places = |raw| -> Result<Vec<RectPx>, String> {
+        let table = table(raw, form.source)?;
+        let cells = cells(&table, &form, &rules)?;
+        let place = |(row, _, _): &(usize, usize, f32)| {
+            place(&table, &form, &rules, (*row, cells.get(*row)))
+        };
+        rows.iter().map(place).collect()
+    };
+    let edges = |region: &RectPx| {
+        let (right, bottom) = (region.x + region.width, region.y + region.height);
+        [region.x, region.y, right, bottom]
+    };
+    let pairs = places(expected)?.into_iter().zip(places(found)?);
+    let apart = pairs.flat_map(|(a, b)| {
+        let pairs = edges(&a).into_iter().zip(edges(&b));
+        pairs.map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a distance within a picture needs few digits"
+    )]
+    Ok(apart.fold(0.0, f64::max) as f32)
+}
+
 /// The boxes over the threshold, doubles suppressed, on the input.
 fn candidates(
     table: &Table<'_>,
@@ -139,10 +211,7 @@ fn candidates(
     rules: &BoxRules,
 ) -> Result<Vec<Candidate>, String> {
     let mut found = Vec::new();
-    let cells = match form.corners {
-        Corners::YoloxCells => yolox_cells(table.n_rows(), rules)?,
-        Corners::LeftTopRightBottom | Corners::CentreAndSize | Corners::CornerAndSize => Vec::new(),
-    };
+    let cells = cells(table, form, rules)?;
     for (row, class, score) in scored(table, form, rules)? {
         let region = place(table, form, rules, (row, cells.get(row)))?;
         found.push(Candidate {
@@ -352,6 +421,16 @@ fn place(
     Err("a box has no finite place".to_owned())
 }
 
+/// The cells of the boxes, for places that are told from them.
+fn cells(table: &Table<'_>, form: &BoxForm, rules: &BoxRules) -> Result<Vec<[f64; 3]>, String> {
+    match form.corners {
+        Corners::YoloxCells => yolox_cells(table.n_rows(), rules),
+        Corners::LeftTopRightBottom | Corners::CentreAndSize | Corners::CornerAndSize => {
+            Ok(Vec::new())
+        }
+    }
+}
+
 /// Column, row and side of the cell of each box: the finest cells first.
 fn yolox_cells(n_rows: usize, rules: &BoxRules) -> Result<Vec<[f64; 3]>, String> {
     let mut cells = Vec::with_capacity(n_rows);
@@ -380,28 +459,60 @@ fn whole_cells(cells: f64) -> u32 {
 }
 
 impl BoxRules {
+    fn new(manifest: &Manifest, confidence_threshold: f32, wanted: Wanted) -> Self {
+        Self {
+            confidence_threshold,
+            iou_threshold: None,
+            n_labels: manifest.labels.len(),
+            width_px: f64::from(manifest.input.width_px),
+            height_px: f64::from(manifest.input.height_px),
+            wanted,
+        }
+    }
+
     /// The part of a box that lies on the input; `None` where an empty one is left out.
+    ///
+    /// A box just beside the input becomes a strip at its edge: nets say such boxes now and then, and
+    /// no finding is lost. One that is further away is an error of the model.
     fn clip(&self, region: &RectPx) -> Result<Option<RectPx>, String> {
-        let (x1, y1) = (region.x, region.y);
-        let (x2, y2) = (x1 + region.width, y1 + region.height);
-        let (left, top) = (x1.max(0.0), y1.max(0.0));
-        let (right, bottom) = (x2.min(self.width_px), y2.min(self.height_px));
-        if left < right && top < bottom {
+        if self.wanted == Wanted::AsSaid {
+            return Ok(Some(*region));
+        }
+        let x = side(region.x, region.width, self.width_px);
+        let y = side(region.y, region.height, self.height_px);
+        if let (Some((x, width)), Some((y, height))) = (x, y) {
             return Ok(Some(RectPx {
-                x: left,
-                y: top,
-                width: right - left,
-                height: bottom - top,
+                x,
+                y,
+                width,
+                height,
             }));
         }
         if self.wanted != Wanted::ByThresholds {
             return Ok(None);
         }
+        let (x2, y2) = (region.x + region.width, region.y + region.height);
         Err(format!(
-            "the box ({x1}, {y1}) to ({x2}, {y2}) has no area on the input of {} x {} px",
-            self.width_px, self.height_px
+            "the box ({}, {}) to ({x2}, {y2}) has no area on the input of {} x {} px",
+            region.x, region.y, self.width_px, self.height_px
         ))
     }
+}
+
+/// Start and length of what lies on a side of the input.
+fn side(start: f64, length: f64, side: f64) -> Option<(f64, f64)> {
+    let (from, to) = (start.max(0.0), (start + length).min(side));
+    if from < to {
+        return Some((from, to - from));
+    }
+    let beside = BESIDE_SHARE_MAX * side;
+    if 0.0 < length && side <= start && start < side + beside {
+        return Some((side - 1.0, 1.0));
+    }
+    if 0.0 < length && start + length <= 0.0 && -beside < start + length {
+        return Some((0.0, 1.0));
+    }
+    None
 }
 
 /// The label of a class number.
@@ -460,6 +571,19 @@ mod tests {
         ] {
             assert!(read(wrong).unwrap_err().contains(why), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_box_just_beside_the_input_is_a_finding_at_its_edge() {
+        let region = |row| read(row).unwrap()[0].region;
+        let right = region([100.5, 10.0, 120.0, 20.0, 0.9, 1.0]);
+        assert_eq!(
+            (right.x, right.width, right.y, right.height),
+            (99.0, 1.0, 10.0, 10.0)
+        );
+        let above = region([10.0, -8.0, 20.0, -2.0, 0.9, 1.0]);
+        assert_eq!((above.y, above.height), (0.0, 1.0));
+        assert!(read([106.0, 0.0, 120.0, 9.0, 0.9, 1.0]).is_err());
     }
 
     #[test]

@@ -9,20 +9,32 @@ use super::super::error::with_causes;
 use super::super::layout::{Activation, AnomalyForm, ImageScore, Layout, MapForm};
 use super::super::manifest::Manifest;
 use super::super::output::{RawOutput, Role};
-use super::scores::own_score;
+use super::scores::picture_score;
 use super::{Found, Wanted, check_probabilities, check_shapes, output, pick, sigmoid};
 
 /// How the cells of a map lie on the input.
 pub(super) struct Cells {
+    left_px: f64,
+    top_px: f64,
     width_px: f64,
     height_px: f64,
 }
 
 impl Cells {
-    pub(super) fn of(manifest: &Manifest, (rows, columns): (usize, usize)) -> Self {
+    /// Cells of a map of the whole input.
+    pub(super) fn of(manifest: &Manifest, cells: (usize, usize)) -> Self {
+        let input = &manifest.input;
+        Self::of_region([0, 0, input.width_px, input.height_px], cells)
+    }
+
+    /// Cells of a map of a part of the input: x, y, width, height.
+    fn of_region(region_px: [u32; 4], (rows, columns): (usize, usize)) -> Self {
+        let [left_px, top_px, width_px, height_px] = region_px.map(f64::from);
         Self {
-            width_px: f64::from(manifest.input.width_px) / columns as f64,
-            height_px: f64::from(manifest.input.height_px) / rows as f64,
+            left_px,
+            top_px,
+            width_px: width_px / columns as f64,
+            height_px: height_px / rows as f64,
         }
     }
 
@@ -40,8 +52,8 @@ impl Cells {
     /// An outline along the cells' edges; both grids have (0, 0) in the centre of their first square.
     pub(super) fn on_input(&self, outline: &[PointPx]) -> Vec<PointPx> {
         let point = |point: &PointPx| PointPx {
-            x: (point.x + 0.5) * self.width_px - 0.5,
-            y: (point.y + 0.5) * self.height_px - 0.5,
+            x: self.left_px + (point.x + 0.5) * self.width_px - 0.5,
+            y: self.top_px + (point.y + 0.5) * self.height_px - 0.5,
         };
         outline.iter().map(point).collect()
     }
@@ -121,10 +133,29 @@ pub(super) fn class_maps(
     Ok(found)
 }
 
+/// Every class in every cell.
+pub(super) fn probabilities(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<f32>, String> {
+    let Layout::ClassMaps { form, .. } = manifest.layout else {
+        return Err("this is no class map".to_owned());
+    };
+    Ok(class_probabilities(raw, form)?.iter().copied().collect())
+}
+
+/// Every cell of an anomaly map.
+pub(in crate::model) fn probabilities_of_map(
+    manifest: &Manifest,
+    raw: &RawOutput,
+) -> Result<Vec<f32>, String> {
+    let Layout::AnomalyMap { form, .. } = manifest.layout else {
+        return Ok(Vec::new());
+    };
+    Ok(anomalies(raw, form)?.iter().copied().collect())
+}
+
 /// The anomaly map, 0 to 1.
 fn anomalies(raw: &RawOutput, form: AnomalyForm) -> Result<CowArray<'_, f32, Ix2>, String> {
     let role = match form.image_score {
-        ImageScore::OfMap => Role::Values,
+        ImageScore::OfMap | ImageScore::OfMapInRange(_) => Role::Values,
         ImageScore::Own(_) => Role::Map,
     };
     let view = pick(output(raw, role)?, form.axes);
@@ -151,7 +182,10 @@ pub(super) fn anomaly_map(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<Fo
         return Err("this is no anomaly map".to_owned());
     };
     let map = anomalies(raw, form)?;
-    let cells = Cells::of(manifest, map.dim());
+    let cells = match form.region_px {
+        None => Cells::of(manifest, map.dim()),
+        Some(region_px) => Cells::of_region(region_px, map.dim()),
+    };
     let places = || find_regions(map.view(), pixel_threshold, area_min_cells);
     let found = |score, outline: &[PointPx]| Found {
         class: 0,
@@ -159,37 +193,33 @@ pub(super) fn anomaly_map(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<Fo
         outline: cells.on_input(outline),
         has_mask: true,
     };
-    match form.image_score {
-        ImageScore::OfMap => {
-            let regions = places()?;
-            let mut all: Vec<_> = regions
-                .iter()
-                .map(|region| found(region.max, &region.outline))
-                .collect();
-            // A place too small for a region, or under `pixel_threshold`, is a defect all the same.
-            if let Some((cell, value)) = peak(&map.view())
-                && value >= image_threshold
-                && !all.iter().any(|found| found.score >= image_threshold)
-            {
-                all.push(found(value, &cell.corners()));
-            }
-            Ok(all)
+    if let Some(score) = picture_score(raw, form)? {
+        // It judges; the map only shows the place.
+        if score < image_threshold {
+            return Ok(Vec::new());
         }
-        ImageScore::Own(range) => {
-            let score = own_score(raw, Role::Score, range)?;
-            if score < image_threshold {
-                return Ok(Vec::new());
-            }
-            let regions = places()?;
-            if regions.is_empty() {
-                return Ok(vec![Found::whole(manifest, 0, score)]);
-            }
-            Ok(regions
-                .iter()
-                .map(|region| found(score, &region.outline))
-                .collect())
+        let regions = places()?;
+        if regions.is_empty() {
+            return Ok(vec![Found::whole(manifest, 0, score)]);
         }
+        return Ok(regions
+            .iter()
+            .map(|region| found(score, &region.outline))
+            .collect());
     }
+    let regions = places()?;
+    let mut all: Vec<_> = regions
+        .iter()
+        .map(|region| found(region.max, &region.outline))
+        .collect();
+    // A place too small for a region, or under `pixel_threshold`, is a defect all the same.
+    if let Some((cell, value)) = peak(&map.view())
+        && value >= image_threshold
+        && !all.iter().any(|found| found.score >= image_threshold)
+    {
+        all.push(found(value, &cell.corners()));
+    }
+    Ok(all)
 }
 
 /// The cell with the greatest value.
@@ -204,6 +234,40 @@ fn peak(map: &ArrayView2<'_, f32>) -> Option<(RectPx, f32)> {
     Some((cell, *value))
 }
 
+/// A map of a part of the input, on one of the whole input with cells of the same size; 0 around it.
+fn on_whole_input(
+    manifest: &Manifest,
+    map: &ArrayView2<'_, f32>,
+    region_px: [u32; 4],
+) -> Array2<f32> {
+    let cells = Cells::of_region(region_px, map.dim());
+    let input = &manifest.input;
+    let count = |length: f64, cell: f64| whole(length / cell);
+    let (top, left) = (
+        count(cells.top_px, cells.height_px),
+        count(cells.left_px, cells.width_px),
+    );
+    let size = (
+        count(f64::from(input.height_px), cells.height_px).max(top + map.nrows()),
+        count(f64::from(input.width_px), cells.width_px).max(left + map.ncols()),
+    );
+    Array2::from_shape_fn(size, |(row, column)| {
+        let inside = row.checked_sub(top).zip(column.checked_sub(left));
+        inside
+            .and_then(|cell| map.get(cell).copied())
+            .unwrap_or(0.0)
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an input has at most some thousand cells a side"
+)]
+fn whole(cells: f64) -> usize {
+    cells.round().max(0.0) as usize
+}
+
 /// How bad each cell looks, 0 to 1; `None` for layouts without maps, or if it cannot be trusted.
 pub(in crate::model) fn score_map(manifest: &Manifest, raw: &RawOutput) -> Option<Array2<f32>> {
     check_shapes(manifest, raw).ok()?;
@@ -215,7 +279,13 @@ pub(in crate::model) fn score_map(manifest: &Manifest, raw: &RawOutput) -> Optio
             }
             Some(classes.fold_axis(Axis(0), 0.0, |most, value| most.max(*value)))
         }
-        Layout::AnomalyMap { form, .. } => Some(anomalies(raw, form).ok()?.into_owned()),
+        Layout::AnomalyMap { form, .. } => {
+            let map = anomalies(raw, form).ok()?;
+            Some(match form.region_px {
+                None => map.into_owned(),
+                Some(region_px) => on_whole_input(manifest, &map.view(), region_px),
+            })
+        }
         Layout::AnomalyScore { .. } | Layout::ClassScores { .. } | Layout::Boxes { .. } => None,
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn suppress(
         }
         // Also keeps the comparison of each with each short.
         if kept.len() >= DETECTIONS_MAX {
-            if wanted == Wanted::ByThresholds {
+            if !matches!(wanted, Wanted::From(_)) {
                 return Err(too_many());
             }
             break;

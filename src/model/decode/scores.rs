@@ -1,6 +1,6 @@
 //! Answers about the whole input: classes, and how unlike the good parts it is.
 
-use super::super::layout::{Activation, ImageScore, Layout, Range, ScoreForm};
+use super::super::layout::{Activation, AnomalyForm, ImageScore, Layout, Range, ScoreForm};
 use super::super::manifest::Manifest;
 use super::super::output::{RawOutput, Role};
 use super::{
@@ -83,7 +83,7 @@ pub(super) fn anomaly(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<Found>
 }
 
 /// The score that an output gives for the whole picture.
-pub(super) fn own_score(raw: &RawOutput, role: Role, range: Option<Range>) -> Result<f32, String> {
+fn own_score(raw: &RawOutput, role: Role, range: Option<Range>) -> Result<f32, String> {
     let value = output(raw, role)?.iter().copied().next();
     let value = value.ok_or_else(|| "there is no score for the picture".to_owned())?;
     range.map_or_else(|| checked_score(value), |range| Ok(range.share(value)))
@@ -94,10 +94,20 @@ pub(in crate::model) fn image_score(manifest: &Manifest, raw: &RawOutput) -> Opt
     check_shapes(manifest, raw).ok()?;
     match manifest.layout {
         Layout::AnomalyScore { range, .. } => own_score(raw, Role::Values, range).ok(),
-        Layout::AnomalyMap { form, .. } => match form.image_score {
-            ImageScore::Own(range) => own_score(raw, Role::Score, range).ok(),
-            ImageScore::OfMap => None,
-        },
+        Layout::AnomalyMap { form, .. } => picture_score(raw, form).ok()?,
         Layout::ClassMaps { .. } | Layout::ClassScores { .. } | Layout::Boxes { .. } => None,
+    }
+}
+
+/// The score of the whole picture, where the map's greatest value is not all that counts.
+pub(super) fn picture_score(raw: &RawOutput, form: AnomalyForm) -> Result<Option<f32>, String> {
+    match form.image_score {
+        ImageScore::OfMap => Ok(None),
+        ImageScore::OfMapInRange(range) => {
+            let map = output(raw, Role::Values)?;
+            let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            Ok(Some(range.share(most)))
+        }
+        ImageScore::Own(range) => own_score(raw, Role::Score, range).map(Some),
     }
 }

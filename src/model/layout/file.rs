@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Class;
@@ -30,9 +32,13 @@ pub struct OutputFile {
     /// For an anomaly map whose numbers are no probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map_range: Option<Range>,
-    /// For an anomaly score that is no probability.
+    /// For a score of the whole picture that is no probability; with `anomaly_map` for the map's
+    /// maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_range: Option<Range>,
+    /// For an anomaly map that shows a part of the input only: x, y, width, height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_region_px: Option<[u32; 4]>,
     /// For the layout `axes`: what each axis is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub axes: Vec<String>,
@@ -105,6 +111,15 @@ pub enum LayoutFile {
 impl fmt::Display for LayoutFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+impl FromStr for LayoutFile {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::deserialize(StrDeserializer::<serde::de::value::Error>::new(word));
+        found.map_err(|error| error.to_string())
     }
 }
 
@@ -262,12 +277,18 @@ impl OutputFile {
             first_label: None,
             map_range: None,
             score_range: None,
+            map_region_px: None,
             axes: Vec::new(),
             values: Vec::new(),
             coordinates: None,
             activation: None,
             names: BTreeMap::from(names),
         }
+    }
+
+    /// The thresholds that it needs.
+    pub(in crate::model) fn needed_thresholds(&self, task: Task) -> &'static [&'static str] {
+        self.layout.thresholds(task, &ThresholdsFile::default())
     }
 
     /// The largest tolerance of a golden vector: of probabilities, or of pixels and logits.
@@ -377,7 +398,7 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
     let has_values = boxes_by_hand || by_hand && task == Task::Segment;
     let has_map = [LayoutFile::AnomalyMap, LayoutFile::AnomalyMapScore].contains(&layout)
         || by_hand && task == Task::Anomaly;
-    let has_score = [LayoutFile::AnomalyScore, LayoutFile::AnomalyMapScore].contains(&layout);
+    let has_score = has_map || layout == LayoutFile::AnomalyScore;
     let has_labels = layout == LayoutFile::BoxesScoresLabels;
     let may_have_first = has_labels || boxes_by_hand;
     // (key, whether it is there, whether it must be, whether it may be)
@@ -394,6 +415,12 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
             output.score_range.is_some(),
             false,
             has_score,
+        ),
+        (
+            "map_region_px",
+            output.map_region_px.is_some(),
+            false,
+            has_map,
         ),
         ("axes", !output.axes.is_empty(), by_hand, by_hand),
         ("values", !output.values.is_empty(), has_values, has_values),
@@ -415,6 +442,14 @@ fn check_keys(output: &OutputFile, task: Task, mistakes: &mut Mistakes) {
                 "`output.{key}` means nothing for the layout \"{layout}\"; remove it"
             ));
         }
+    }
+    if let Some([x, y, width, height]) = output.map_region_px
+        && (width == 0 || height == 0)
+    {
+        mistakes.note(format_args!(
+            "`output.map_region_px = [{x}, {y}, {width}, {height}]` is empty; write x, y, width, \
+             height on the input"
+        ));
     }
     for (key, range) in [
         ("map_range", output.map_range),

@@ -56,7 +56,11 @@ pub(super) fn build(
         axes: ROWS_COLUMNS,
         range: output.map_range,
         image_score,
+        region_px: output.map_region_px,
     };
+    let of_map = output
+        .score_range
+        .map_or(ImageScore::OfMap, ImageScore::OfMapInRange);
     match output.layout {
         LayoutFile::ClassMaps => given.maps(map_form(true, AsTheyAre)),
         LayoutFile::ClassMapLogits => given.maps(map_form(true, Softmax)),
@@ -74,7 +78,7 @@ pub(super) fn build(
         | LayoutFile::DetrSoftmax => {
             given.boxes(box_form(output.layout, given.n_labels, output.first_label)?)
         }
-        LayoutFile::AnomalyMap => given.anomaly(anomaly_form(ImageScore::OfMap)),
+        LayoutFile::AnomalyMap => given.anomaly(anomaly_form(of_map)),
         LayoutFile::AnomalyMapScore => {
             given.anomaly(anomaly_form(ImageScore::Own(output.score_range)))
         }
@@ -88,7 +92,7 @@ pub(super) fn build(
             Task::Detect => given.boxes(axes::boxes(output, given.n_labels, mistakes)?),
             Task::Anomaly => given.anomaly(AnomalyForm {
                 axes: axes::anomaly(output, mistakes)?,
-                ..anomaly_form(ImageScore::OfMap)
+                ..anomaly_form(of_map)
             }),
         },
     }

@@ -1,6 +1,7 @@
 //! `manifest.toml` as it is written: the one place that knows its form, for reading and writing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub(in crate::model) struct ManifestFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::model) fixed_sha256: Option<String>,
     pub(in crate::model) trained_on: String,
+    #[serde(default)]
+    pub(in crate::model) proved_by: ProvedBy,
     pub(in crate::model) input: InputFile,
     pub(in crate::model) output: OutputFile,
     pub(in crate::model) thresholds: ThresholdsFile,
@@ -35,6 +38,32 @@ pub(in crate::model) struct ManifestFile {
     pub(in crate::model) golden: Vec<GoldenFile>,
     #[serde(default)]
     pub(in crate::model) metrics: BTreeMap<String, f64>,
+}
+
+/// Whose answers the golden vectors hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvedBy {
+    /// The framework that trained the model: the export itself is proved.
+    #[default]
+    Exporter,
+    /// `teach`, which made the model by running this graph: there is no other framework.
+    Teach,
+    /// The exported graph itself: it computes here what it computed at its import, but nobody knows
+    /// whether that is what the model scored where it was trained.
+    Graph,
+}
+
+impl fmt::Display for ProvedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exporter => "the framework that trained it",
+            Self::Teach => "teach, which made it with this graph",
+            Self::Graph => {
+                "the exported graph itself: whether it scores here as where it was trained is not proved"
+            }
+        })
+    }
 }
 
 /// `[input]` as written.
@@ -65,14 +94,23 @@ pub(in crate::model) enum ResizeFile {
     Crop,
 }
 
+/// An interpolation by its word.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum InterpolationFile {
-    Area,
-    Linear,
-    LinearAntialias,
-    LinearAntialiasExact,
-    CubicAntialias,
+#[serde(try_from = "String", into = "&'static str")]
+struct InterpolationFile(Interpolation);
+
+impl TryFrom<String> for InterpolationFile {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        word.parse().map(Self)
+    }
+}
+
+impl From<InterpolationFile> for &'static str {
+    fn from(file: InterpolationFile) -> Self {
+        file.0.word()
+    }
 }
 
 /// A label as written.
@@ -92,6 +130,17 @@ pub(in crate::model) struct GoldenFile {
     pub(in crate::model) outputs: String,
     pub(in crate::model) outputs_sha256: String,
     pub(in crate::model) tolerance: f32,
+    /// Whether the picture is one as the camera gave it, which goes through the whole preparation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(in crate::model) original: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl InputFile {
@@ -118,13 +167,7 @@ impl InputFile {
                 | Resize::Letterbox
                 | Resize::LetterboxTopLeft => None,
             },
-            interpolation: match input.interpolation {
-                Interpolation::Area => InterpolationFile::Area,
-                Interpolation::Linear => InterpolationFile::Linear,
-                Interpolation::LinearAntialias => InterpolationFile::LinearAntialias,
-                Interpolation::LinearAntialiasExact => InterpolationFile::LinearAntialiasExact,
-                Interpolation::CubicAntialias => InterpolationFile::CubicAntialias,
-            },
+            interpolation: InterpolationFile(input.interpolation),
             pad_value: input.pad_value,
         }
     }
@@ -146,13 +189,7 @@ impl InputFile {
                     shorter_px: self.resize_shorter_px.unwrap_or_default(),
                 },
             },
-            interpolation: match self.interpolation {
-                InterpolationFile::Area => Interpolation::Area,
-                InterpolationFile::Linear => Interpolation::Linear,
-                InterpolationFile::LinearAntialias => Interpolation::LinearAntialias,
-                InterpolationFile::LinearAntialiasExact => Interpolation::LinearAntialiasExact,
-                InterpolationFile::CubicAntialias => Interpolation::CubicAntialias,
-            },
+            interpolation: self.interpolation.0,
             pad_value: self.pad_value,
         }
     }

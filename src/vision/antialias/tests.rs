@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::domain::{PixelFormat, RectPx};
-use crate::vision::{DecodeLimits, InputSpec, Interpolation, Picture, Preparer, Resize, decode};
+use crate::vision::{
+    Arithmetic, DecodeLimits, Filter, InputSpec, Interpolation, Picture, Preparer, Resize, decode,
+};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -72,8 +74,14 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn filters_give_what_pillow_gives() {
     for (word, interpolation) in [
-        ("linear", Interpolation::LinearAntialias),
-        ("cubic", Interpolation::CubicAntialias),
+        (
+            "linear",
+            Interpolation::Antialias(Filter::Linear, Arithmetic::Pillow),
+        ),
+        (
+            "cubic",
+            Interpolation::Antialias(Filter::Cubic, Arithmetic::Pillow),
+        ),
     ] {
         for name in ["smaller", "much-smaller", "larger", "mixed"] {
             let expected = picture(&format!("{word}-{name}.png"));
@@ -97,12 +105,16 @@ fn the_exact_filter_gives_what_torchvision_gives() {
         let exact = prepared(&spec(
             width_px,
             height_px,
-            Interpolation::LinearAntialiasExact,
+            Interpolation::Antialias(Filter::Linear, Arithmetic::TorchFloats),
         ));
         let off = largest_difference(&expected, &exact);
         assert!(off < 1e-3, "{name}: {off} grey values");
         // Rounding is what makes the two different.
-        let rounded = prepared(&spec(width_px, height_px, Interpolation::LinearAntialias));
+        let rounded = prepared(&spec(
+            width_px,
+            height_px,
+            Interpolation::Antialias(Filter::Linear, Arithmetic::Pillow),
+        ));
         assert!(largest_difference(&expected, &rounded) > 0.4, "{name}");
     }
 }
@@ -111,7 +123,11 @@ fn the_exact_filter_gives_what_torchvision_gives() {
 fn a_crop_gives_what_torchvision_gives() {
     let spec = InputSpec {
         resize: Resize::Crop { shorter_px: 40 },
-        ..spec(32, 32, Interpolation::LinearAntialias)
+        ..spec(
+            32,
+            32,
+            Interpolation::Antialias(Filter::Linear, Arithmetic::Pillow),
+        )
     };
     let off = largest_difference(&planes(&picture("crop-40-32.png")), &prepared(&spec));
     assert!(off < 0.5, "{off} grey values");
@@ -137,8 +153,8 @@ fn grey_frames_and_grey_nets_are_resized_too() {
     };
     let frame = frame.into_frame("c", Instant::now()).unwrap();
     for interpolation in [
-        Interpolation::LinearAntialias,
-        Interpolation::LinearAntialiasExact,
+        Interpolation::Antialias(Filter::Linear, Arithmetic::Pillow),
+        Interpolation::Antialias(Filter::Linear, Arithmetic::TorchFloats),
     ] {
         for channels in [1, 3] {
             let spec = InputSpec {

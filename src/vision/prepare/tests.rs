@@ -278,13 +278,7 @@ proptest! {
             Resize::Letterbox,
             Resize::LetterboxTopLeft,
         ]),
-        interpolation in proptest::sample::select(vec![
-            Interpolation::Area,
-            Interpolation::Linear,
-            Interpolation::LinearAntialias,
-            Interpolation::LinearAntialiasExact,
-            Interpolation::CubicAntialias,
-        ]),
+        interpolation in proptest::sample::select(Interpolation::ALL.to_vec()),
         channels in proptest::sample::select(vec![1u32, 3]),
     ) {
         let spec = InputSpec {

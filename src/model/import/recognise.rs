@@ -1,0 +1,461 @@
+//! Reads an export and puts together what its package says, from the file, the golden directory and
+//! the command line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::Class;
+use crate::vision::Resize;
+
+use super::super::external_data::{self, Elsewhere};
+use super::super::graph::{Loaded, Port};
+use super::super::layout::{LayoutFile, OutputFile, Range, Task, ThresholdsFile};
+use super::super::manifest::ProvedBy;
+use super::super::package::{ONNX_BYTES_MAX, read_file};
+use super::super::provider::SessionOptions;
+use super::super::runtime::Runtime;
+use super::super::tensors::Tensors;
+use super::super::write::PackageDraft;
+use super::families::{self, Family, Reading};
+use super::golden_dir::GoldenDir;
+use super::preparation::{Preparation, settle};
+use super::probe::Probe;
+use super::{Export, ImportError, Signature};
+
+/// What a user says of an export; what is not said is taken from the golden directory, from the file,
+/// or from what its family does as a rule.
+#[derive(Debug, Clone, Default)]
+pub struct Hints {
+    /// Which exporter wrote it.
+    pub family: Option<Family>,
+    /// What it does.
+    pub task: Option<Task>,
+    /// The labels, without the background.
+    pub labels: Vec<String>,
+    /// A classifier's label that means no defect.
+    pub good_label: Option<String>,
+    /// How pictures are prepared.
+    pub preparation: Preparation,
+    /// Thresholds.
+    pub thresholds: ThresholdsFile,
+    /// Which number of an anomaly map counts as 0 and which as 1.
+    pub map_range: Option<Range>,
+    /// The same of the score of the picture.
+    pub score_range: Option<Range>,
+    /// How the outputs are read, where the graph does not show it.
+    pub layout: Option<LayoutFile>,
+    /// The class number of the first label.
+    pub first_label: Option<u32>,
+    /// Inputs besides the picture.
+    pub fixed: Tensors,
+}
+
+/// A line of what was found: what, its value, where it comes from.
+pub type Row = (String, String, String);
+
+/// What an export turned out to be: everything but golden vectors and names.
+#[derive(Debug, Clone)]
+pub struct Recognised {
+    /// The package so far.
+    pub draft: PackageDraft,
+    /// What was found, and where.
+    pub rows: Vec<Row>,
+    /// What a user should know.
+    pub notes: Vec<String>,
+    /// Other readings of the outputs.
+    pub others: Vec<OutputFile>,
+}
+
+impl Signature {
+    pub(super) fn output(&self, name: &str) -> Option<&Port> {
+        self.outputs.iter().find(|port| port.name == name)
+    }
+
+    /// The sides of an output, those that are free in the graph as a run gave them; else 0.
+    pub(super) fn sides(&self, port: &Port) -> Vec<usize> {
+        let found = self.probe.shape(&port.name).map(<[usize]>::to_vec);
+        found.unwrap_or_else(|| port.sides.iter().map(|side| side.unwrap_or(0)).collect())
+    }
+
+    /// The input that takes the picture.
+    pub(super) fn picture(&self) -> Option<&Port> {
+        self.inputs.iter().find(|port| is_picture(port))
+    }
+
+    /// Channels, rows and columns of the picture, where the graph has them.
+    pub(super) fn picture_sides(&self) -> Option<[usize; 3]> {
+        let [channels, rows, columns] = last_three(self.picture()?)?;
+        Some([channels.unwrap_or(3), rows?, columns?])
+    }
+}
+
+fn last_three(port: &Port) -> Option<[Option<usize>; 3]> {
+    let start = port.sides.len().checked_sub(3)?;
+    port.sides.get(start..)?.try_into().ok()
+}
+
+fn is_picture(port: &Port) -> bool {
+    let channels = last_three(port).map(|[channels, _, _]| channels);
+    port.is_real()
+        && [3, 4].contains(&port.sides.len())
+        && channels.is_some_and(|side| side.is_none_or(|side| [1, 3].contains(&side)))
+}
+
+impl Export {
+    /// Reads the file, takes in weights that lie beside it, and looks at the graph.
+    ///
+    /// # Errors
+    /// [`ImportError`] if it is no ONNX file, or its weights are not there.
+    pub fn read(
+        path: &Path,
+        runtime: &Runtime,
+        options: &SessionOptions,
+        hints: &Hints,
+        golden: Option<&GoldenDir>,
+    ) -> Result<Self, ImportError> {
+        let read_error = |path: &Path| {
+            let path = path.to_owned();
+            |source| ImportError::Read { path, source }
+        };
+        let bytes = read_file(path, ONNX_BYTES_MAX).map_err(read_error(path))?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let onnx = external_data::embed(&bytes, &mut |place| read_elsewhere(&folder, place))
+            .map_err(|problem| ImportError::Onnx {
+                path: path.to_owned(),
+                problem,
+            })?;
+        let model = path.file_name().unwrap_or_default().to_string_lossy();
+        let loaded = Loaded::open(&model, &onnx, runtime, options)?;
+        let beside = folder.join("metadata.json");
+        let beside = fs::read(beside)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut signature = Signature {
+            inputs: loaded.inputs(),
+            outputs: loaded.outputs(),
+            metadata: loaded.metadata()?,
+            beside,
+            probe: Probe::default(),
+        };
+        signature.probe = signature.probed(loaded, hints, golden);
+        Ok(Self { onnx, signature })
+    }
+
+    /// Says what it is, and puts a package together from everything that is known.
+    ///
+    /// # Errors
+    /// [`ImportError::Missing`] with everything that must be given.
+    pub fn recognise(
+        &self,
+        hints: &Hints,
+        golden: Option<&GoldenDir>,
+    ) -> Result<Recognised, ImportError> {
+        let signature = &self.signature;
+        let missing = |missing| ImportError::Missing { missing };
+        let Some(picture) = signature.picture() else {
+            let inputs: Vec<_> = signature.inputs.iter().map(ToString::to_string).collect();
+            return Err(missing(vec![format!(
+                "none of the graph's inputs ({}) takes pictures: float, [1, 1 or 3, height, width]",
+                inputs.join(", ")
+            )]));
+        };
+        if let Some(Some(batch)) = picture.sides.first().filter(|_| picture.sides.len() == 4)
+            && *batch != 1
+        {
+            return Err(missing(vec![format!(
+                "the graph takes {batch} pictures at a time; export it for one (anomalib: \
+                 `onnx_kwargs={{\"dynamic_axes\": None}}`, others: a batch of 1 or a free one)"
+            )]));
+        }
+        let golden_labels = golden
+            .map(|golden| golden.labels.as_slice())
+            .unwrap_or_default();
+        let labels = [hints.labels.as_slice(), golden_labels]
+            .into_iter()
+            .find(|labels| !labels.is_empty());
+        let n_labels = labels.map(<[String]>::len);
+        let reading = families::recognise(signature, hints.family, hints.task, n_labels)
+            .map_err(|problem| missing(vec![problem]))?;
+        let golden_preparation = golden.map(|golden| &golden.preparation);
+        self.put_together(
+            picture,
+            &reading,
+            hints,
+            (labels, golden_preparation, golden),
+        )
+    }
+
+    fn put_together(
+        &self,
+        picture: &Port,
+        reading: &Reading,
+        hints: &Hints,
+        (labels, preparation, golden): (
+            Option<&[String]>,
+            Option<&Preparation>,
+            Option<&GoldenDir>,
+        ),
+    ) -> Result<Recognised, ImportError> {
+        let [channels, rows, columns] = last_three(picture).unwrap_or_default();
+        let channels = channels.map_or(3, |side| if side == 1 { 1 } else { 3 });
+        let size = |side: Option<usize>| side.and_then(|side| u32::try_from(side).ok());
+        let graph = Preparation {
+            size: size(columns).zip(size(rows)),
+            ..Preparation::default()
+        };
+        let nothing = Preparation::default();
+        let places = [
+            ("the graph", &graph),
+            ("the command line", &hints.preparation),
+            ("golden.json", preparation.unwrap_or(&nothing)),
+            ("the file's metadata", &reading.said),
+            ("assumed: what this family does", &reading.usual),
+        ];
+        let mut missing = Vec::new();
+        let settled = settle(&places, channels)
+            .map_err(|more| missing.extend(more))
+            .ok();
+        let labels = labels.unwrap_or(&reading.labels);
+        check_labels(labels, reading, hints, &mut missing);
+        let mut output = reading.output.clone();
+        output.map_range = hints.map_range.or(output.map_range);
+        output.score_range = hints.score_range.or(output.score_range);
+        output.layout = hints.layout.unwrap_or(output.layout);
+        if output.first_label.is_some() {
+            output.first_label = hints.first_label.or(output.first_label);
+        }
+        let fixed = self.fixed(reading, hints, &mut missing);
+        let Some(settled) = settled.filter(|_| missing.is_empty()) else {
+            return Err(ImportError::Missing { missing });
+        };
+        let mut notes = reading.notes.clone();
+        if output.map_range.is_some() && output.score_range.is_some() {
+            notes.retain(|note| !note.contains("--score-range"));
+        }
+        if matches!(settled.input.resize, Resize::Crop { .. }) {
+            notes.push(
+                "only the middle of the picture is fed to the model: a defect outside it is never \
+                 seen; take a square region of the recipe, or a model without the crop"
+                    .to_owned(),
+            );
+        }
+        let (thresholds, mut rows) = thresholds(reading, hints, golden, &output);
+        let mut all = vec![
+            row("family", reading.family, &reading.because),
+            row("task", reading.task, "the outputs"),
+            row("layout", output.layout, "the outputs"),
+        ];
+        all.push(row("labels", labels.join(", "), ""));
+        all.extend(
+            settled
+                .rows
+                .iter()
+                .map(|(key, value, from)| row(key, value, from)),
+        );
+        all.append(&mut rows);
+        let class = |label: &String| Class {
+            name: Arc::from(label.as_str()),
+            code: Arc::from(""),
+        };
+        let draft = PackageDraft {
+            name: String::new(),
+            version: String::new(),
+            task: reading.task,
+            description: String::new(),
+            trained_on: String::new(),
+            proved_by: ProvedBy::Graph,
+            onnx: self.onnx.clone(),
+            fixed,
+            input_name: picture.name.clone(),
+            input: settled.input,
+            output,
+            thresholds,
+            good_label: hints
+                .good_label
+                .clone()
+                .filter(|_| reading.task == Task::Classify),
+            labels: labels.iter().map(class).collect(),
+            metrics: BTreeMap::new(),
+            golden: Vec::new(),
+            card: String::new(),
+        };
+        Ok(Recognised {
+            draft,
+            rows: all,
+            notes,
+            others: reading.others.clone(),
+        })
+    }
+
+    /// The graph's other inputs: from the command line, else what the family puts there.
+    fn fixed(&self, reading: &Reading, hints: &Hints, missing: &mut Vec<String>) -> Tensors {
+        let mut fixed = reading.fixed.clone();
+        fixed.extend(hints.fixed.clone());
+        let picture = self.signature.picture().map(|port| port.name.clone());
+        for input in &self.signature.inputs {
+            if Some(&input.name) != picture.as_ref() && !fixed.contains_key(&input.name) {
+                missing.push(format!(
+                    "the graph has the further input {input}: give its tensor with `--fixed \
+                     FILE.safetensors`"
+                ));
+            }
+        }
+        fixed
+    }
+}
+
+impl Signature {
+    /// Runs the graph once, at the size that is known.
+    fn probed(&self, loaded: Loaded, hints: &Hints, golden: Option<&GoldenDir>) -> Probe {
+        let Some(picture) = self.picture() else {
+            return Probe::default();
+        };
+        let [channels, rows, columns] = last_three(picture).unwrap_or_default();
+        let size = hints
+            .preparation
+            .size
+            .or_else(|| golden.and_then(|golden| golden.preparation.size))
+            .unwrap_or((224, 224));
+        let [width, height] = [size.0, size.1].map(|side| side as usize);
+        let sides = [
+            channels.unwrap_or(3),
+            rows.unwrap_or(height),
+            columns.unwrap_or(width),
+        ];
+        let mut fixed = hints.fixed.clone();
+        for input in self
+            .inputs
+            .iter()
+            .filter(|input| input.name != picture.name)
+        {
+            if !fixed.contains_key(&input.name) {
+                fixed.extend(input.filled(100).map(|tensor| (input.name.clone(), tensor)));
+            }
+        }
+        Probe::run(loaded, (picture, sides), fixed, &self.outputs)
+    }
+}
+
+fn row(key: &str, value: impl ToString, from: &str) -> Row {
+    (key.to_owned(), value.to_string(), from.to_owned())
+}
+
+fn check_labels(labels: &[String], reading: &Reading, hints: &Hints, missing: &mut Vec<String>) {
+    // A class more, "nothing", is what softmax needs.
+    let softmax = reading
+        .others
+        .iter()
+        .any(|other| other.layout == LayoutFile::DetrSoftmax);
+    match reading.n_labels {
+        Some(n) if labels.is_empty() => missing.push(format!(
+            "the graph knows {n} classes and nobody says their names: give `--labels A,B,...`"
+        )),
+        None if labels.is_empty() => {
+            missing.push("the names of the classes: give `--labels A,B,...`".to_owned());
+        }
+        Some(n) if n != labels.len() && !(softmax && n == labels.len() + 1) => {
+            missing.push(format!(
+                "the graph knows {n} classes and there are {} labels ({}): give `--labels` again",
+                labels.len(),
+                labels.join(", ")
+            ));
+        }
+        Some(_) | None => {}
+    }
+    let good = hints.good_label.as_deref().unwrap_or("good");
+    if reading.task == Task::Classify
+        && !labels.is_empty()
+        && !labels.iter().any(|label| label == good)
+    {
+        missing.push(format!(
+            "none of the labels ({}) is \"{good}\": give the one that means no defect with \
+             `--good-label`",
+            labels.join(", ")
+        ));
+    }
+}
+
+/// Thresholds from the command line, the golden directory, the file, its framework; then plain ones.
+fn thresholds(
+    reading: &Reading,
+    hints: &Hints,
+    golden: Option<&GoldenDir>,
+    output: &OutputFile,
+) -> (ThresholdsFile, Vec<Row>) {
+    const PLAIN: ThresholdsFile = ThresholdsFile {
+        confidence_threshold: Some(0.5),
+        pixel_threshold: Some(0.5),
+        image_threshold: Some(0.5),
+        iou_threshold: Some(0.5),
+        area_min_px: Some(4),
+    };
+    let places = [
+        ("the command line", hints.thresholds),
+        (
+            "golden.json",
+            golden.map(|golden| golden.thresholds).unwrap_or_default(),
+        ),
+        ("the file's metadata", reading.thresholds[0]),
+        ("assumed: this framework's own", reading.thresholds[1]),
+        ("assumed", PLAIN),
+    ];
+    let mut rows = Vec::new();
+    let needed = output.needed_thresholds(reading.task);
+    let mut share = |key: &'static str, get: fn(&ThresholdsFile) -> Option<f32>| {
+        if !needed.contains(&key) {
+            return None;
+        }
+        let found = places
+            .iter()
+            .find_map(|(from, place)| Some((get(place)?, *from)));
+        rows.extend(found.map(|(value, from)| row(key, value, from)));
+        found.map(|(value, _)| value)
+    };
+    let mut settled = ThresholdsFile {
+        confidence_threshold: share("confidence_threshold", |file| file.confidence_threshold),
+        pixel_threshold: share("pixel_threshold", |file| file.pixel_threshold),
+        image_threshold: share("image_threshold", |file| file.image_threshold),
+        iou_threshold: share("iou_threshold", |file| file.iou_threshold),
+        area_min_px: None,
+    };
+    if needed.contains(&"area_min_px") {
+        let found = places
+            .iter()
+            .find_map(|(from, place)| Some((place.area_min_px?, *from)));
+        rows.extend(found.map(|(value, from)| row("area_min_px", value, from)));
+        settled.area_min_px = found.map(|(value, _)| value);
+    }
+    (settled, rows)
+}
+
+/// The numbers of a tensor that lies in a file beside the graph.
+fn read_elsewhere(folder: &Path, place: &Elsewhere) -> Result<Vec<u8>, String> {
+    let named = Path::new(&place.location);
+    if place.location.is_empty() || named.components().count() != 1 || named.is_absolute() {
+        return Err(format!(
+            "its weights lie in `{}`, which is not beside it; put the file there",
+            place.location.escape_debug()
+        ));
+    }
+    let path: PathBuf = folder.join(named);
+    let bytes = read_file(&path, ONNX_BYTES_MAX).map_err(|error| {
+        format!(
+            "its weights lie in `{}`, which cannot be read: {error}",
+            path.display()
+        )
+    })?;
+    let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
+    let rest = bytes.get(start..);
+    let part = match place.length {
+        None => rest,
+        Some(length) => rest.and_then(|rest| rest.get(..usize::try_from(length).ok()?)),
+    };
+    part.map(<[u8]>::to_vec).ok_or_else(|| {
+        format!(
+            "`{}` is shorter than the graph says; copy it again",
+            path.display()
+        )
+    })
+}
