@@ -3,7 +3,7 @@
     python models/train/export_families.py --pictures DIR --out DIR [FAMILY ...]
 
 Seconds a family, on the processor, offline; the same seeds give the same weights. `OUT/FAMILY/` gets
-`model.onnx`, `golden/` and `import.json`, which `tests/parity.rs` hands to `taktgate model import`.
+`model.onnx` and `golden/`, which `tests/parity.rs` hands to `taktgate model import`.
 """
 
 import argparse

@@ -68,7 +68,7 @@ def _write(folder, pictures, model, teach):
     (folder / "metadata.json").write_text(json.dumps(metadata))
     outputs = [output.name for output in onnx.load(folder / "model.onnx").graph.output]
     inference = anomalib1.anomalib(model.model, exported, type(model).__name__, SIZE_PX, outputs, metadata)
-    write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+    write(folder, inference, pictures)
 
 
 def _metadata(answers):

@@ -81,7 +81,7 @@ def _write(folder, pictures, model, input_size=SIZE_PX[::-1], onnx_kwargs=ONE_PI
         engine.fit(model=model, datamodule=_lot(pathlib.Path(lot), pictures))
     export_model(model, folder, input_size, onnx_kwargs)
     inference = anomalib(model, type(model).__name__, SIZE_PX)
-    write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+    write(folder, inference, pictures)
 
 
 def export_model(model, folder, input_size, onnx_kwargs):

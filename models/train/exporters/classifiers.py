@@ -30,7 +30,7 @@ def torchvision_classify(folder, pictures):
     model, inference = _mobilenet(pictures)
     export(model, torch.zeros(1, 3, 224, 224), fresh(folder) / "model.onnx")
     inference = classify.torchvision(model, "mobilenet_v3_small", LABELS, output=_output(folder))
-    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+    write(folder, inference, pictures)
 
 
 def torchvision_classify_dynamic(folder, pictures):
@@ -45,7 +45,7 @@ def torchvision_classify_dynamic(folder, pictures):
         output_names=["logits"],
         dynamic_axes={"input": free, "logits": {0: "batch"}},
     )
-    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+    write(folder, inference, pictures)
 
 
 def torchvision_classify_float16(folder, pictures):
@@ -63,7 +63,7 @@ def timm_classify(folder, pictures):
     _, inference = _awake(model, classify.timm(model, "resnet10t", LABELS), pictures, model.get_classifier())
     size = inference.preprocess(pictures[0]).shape
     export(model, torch.zeros(size), fresh(folder) / "model.onnx", input_names=["input"], output_names=["logits"])
-    write(folder, inference, pictures, {"labels": LABELS, "task": "classify"})
+    write(folder, inference, pictures)
 
 
 def _output(folder):

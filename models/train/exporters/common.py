@@ -1,7 +1,5 @@
-"""What the small models share: woken weights, ONNX files, the note that the parity test reads."""
+"""What the small models share: woken weights and ONNX files."""
 
-import json
-import pathlib
 import shutil
 
 import torch
@@ -67,11 +65,8 @@ def to_float16(path, keep_io=False):
     onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=keep_io), path)
 
 
-def write(folder, inference, pictures, note):
-    """Records the golden directory, and `import.json`: what the import must be told, and expect."""
-    folder = pathlib.Path(folder)
+def write(folder, inference, pictures):
     record(pictures, inference.preprocess, inference.predict, folder / "golden", inference.about)
-    (folder / "import.json").write_text(json.dumps(note, indent=1) + "\n")
 
 
 def fresh(folder):

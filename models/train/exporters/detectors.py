@@ -100,5 +100,4 @@ def _write(folder, model, inference, pictures):
         output_names=names,
         dynamic_axes={name: {0: "found"} for name in names},
     )
-    note = {"labels": LABELS, "task": "detect", "confidence": CONFIDENCE}
-    write(folder, inference, pictures, note)
+    write(folder, inference, pictures)

@@ -68,7 +68,7 @@ def rt_detr(folder, pictures):
         output_names=["logits", "pred_boxes"],
         dynamic_axes={name: {0: "batch_size"} for name in ("pixel_values", "logits", "pred_boxes")},
     )
-    write(folder, inference, pictures, {"labels": LABELS, "task": "detect", "confidence": CONFIDENCE})
+    write(folder, inference, pictures)
 
 
 class Answers(nn.Module):
@@ -97,5 +97,4 @@ def d_fine(folder, pictures):
         output_names=names,
         dynamic_axes={name: {0: "N"} for name in ["images", "orig_target_sizes"]},
     )
-    note = {"labels": LABELS, "task": "detect", "confidence": CONFIDENCE}
-    write(folder, inference, pictures, note | {"fixed": {"orig_target_sizes": [list(SIZE_PX)]}})
+    write(folder, inference, pictures)

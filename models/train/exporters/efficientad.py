@@ -29,7 +29,7 @@ def efficientad(folder, pictures):
     _teach(model.model, inputs)
     _set_scale(model, inputs)
     export_model(model, fresh(folder), SIZE_PX[::-1], ONE_PICTURE)
-    write(folder, inference, pictures, {"labels": ["anomaly"], "task": "anomaly"})
+    write(folder, inference, pictures)
 
 
 def _narrow(network, out):

@@ -25,8 +25,7 @@ def openvino_info(folder, pictures):
     path = fresh(folder) / "model.onnx"
     export_by_trace(model, batch[:1], path, 13, input_names=["image"], output_names=["logits"])
     add_metadata(path, {f"model_info {key}": value for key, value in _model_info().items()})
-    # No list of labels and no preparation by hand: they must come from the file.
-    write(folder, inference, pictures, {"task": "classify"})
+    write(folder, inference, pictures)
 
 
 def _model_info():

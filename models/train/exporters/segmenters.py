@@ -66,4 +66,4 @@ def _write(folder, model, inference, pictures, labels, exporter):
     width, height = SIZE_PX
     example = torch.zeros(1, 3, height, width)
     exporter(model, example, fresh(folder) / "model.onnx", input_names=["image"], output_names=["logits"])
-    write(folder, inference, pictures, {"labels": labels, "task": "segment"})
+    write(folder, inference, pictures)

@@ -59,8 +59,7 @@ def _write(folder, pictures, name, kind, outputs=("output0",), size_px=SIZE_PX, 
     with tempfile.TemporaryDirectory() as made, contextlib.chdir(made):
         made = yolo.export(format="onnx", imgsz=size_px[::-1], opset=12, simplify=False, device="cpu", **options)
         shutil.copy(made, folder / "model.onnx")
-    note = {"labels": LABELS, "task": "classify" if yolo.task == "classify" else "detect"}
-    write(folder, inference, pictures, note | {"confidence": CONFIDENCE, "iou": IOU})
+    write(folder, inference, pictures)
 
 
 def _spread(head, model, batch):

@@ -82,7 +82,7 @@ def _write(folder, pictures, form, rows, outputs=("output0",), task="detect"):
     example = torch.zeros(1, 3, height, width)
     export_by_trace(net, example, path, 12, input_names=["images"], output_names=list(outputs))
     add_metadata(path, _metadata(task, nms=form == "nms"))
-    write(folder, inference, pictures, {"labels": LABELS, "task": "detect", "confidence": CONFIDENCE, "iou": IOU})
+    write(folder, inference, pictures)
 
 
 def _metadata(task, **arguments):

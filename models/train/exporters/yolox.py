@@ -71,5 +71,4 @@ def _write(folder, pictures, decoded):
     export_by_trace(
         model, example, fresh(folder) / "model.onnx", 11, input_names=["images"], output_names=["output"]
     )
-    note = {"labels": LABELS, "task": "detect", "confidence": CONFIDENCE, "iou": IOU}
-    write(folder, inference, pictures, note)
+    write(folder, inference, pictures)
