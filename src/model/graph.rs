@@ -92,6 +92,23 @@ impl Port {
     pub(super) fn is_number(&self) -> bool {
         self.is_real() || self.is_whole()
     }
+
+    /// A tensor for this input in which every number is `number`, as small as its free sides allow.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ONNX has twenty types and may get more"
+    )]
+    pub(super) fn filled(&self, number: i8) -> Option<Tensor> {
+        let sides: Vec<_> = self.sides.iter().map(|side| side.unwrap_or(1)).collect();
+        let sides = IxDyn(&sides);
+        Some(match self.kind {
+            TensorElementType::Float32 => Tensor::F32(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Float16 => Tensor::F16(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int64 => Tensor::I64(ArrayD::from_elem(sides, number.into())),
+            TensorElementType::Int32 => Tensor::I32(ArrayD::from_elem(sides, number.into())),
+            _ => return None,
+        })
+    }
 }
 
 /// A graph that has what it needs.

@@ -26,6 +26,7 @@ fn a_package_says_what_it_is() {
     │ trained on ┆ nothing: written by tests/models/make.py │
     │ metrics ┆ image_auroc 1 │
     │ golden vectors ┆ 2 │
+    │ proved by ┆ the framework that trained it │
     │ onnx sha256 ┆ [SHA256] │
     │ package sha256 ┆ [SHA256] │
     └─┴─┘
