@@ -89,6 +89,8 @@ pub(crate) struct TeachArgs {
     library: Option<PathBuf>,
 }
 
+/// Hardest good parts that are told.
+const HARDEST_TOLD: usize = 3;
 /// The page with histogram and pictures, in the package's folder or, without a package, beside it.
 const REPORT: &str = "report.html";
 
@@ -264,8 +266,13 @@ fn tell(args: &TeachArgs, learnt: &Study, engine: &Engine, folder: &Path, proof:
     ]);
     facts.add_row(["proved".to_owned(), proof.to_owned()]);
     say(facts);
+    say("the hardest good parts; if one of them is bad, take it away and teach again:");
+    for (part, score, [x, y]) in learnt.hardest(HARDEST_TOLD) {
+        let path = part.path.display();
+        say(format!("  {score:.3} at ({x:.0}, {y:.0}) px of `{path}`"));
+    }
     say(format!(
-        "the recipe, to paste (`--recipe` prints it alone):\n\n{recipe}"
+        "\nthe recipe, to paste (`--recipe` prints it alone):\n\n{recipe}"
     ));
     let (folder, name, version) = (folder.display(), &args.name, &args.version);
     say(format!(
@@ -322,6 +329,14 @@ fn json(learnt: &Study, folder: Option<&Path>) -> serde_json::Value {
             "is_copy": repeated.is_copy,
         })
     });
+    let hardest = learnt.hardest(HARDEST_TOLD).into_iter();
+    let hardest = hardest.map(|(part, score, at_px)| {
+        serde_json::json!({
+            "picture": part.path.display().to_string(),
+            "score": score,
+            "at_px": at_px,
+        })
+    });
     serde_json::json!({
         "package": folder.map(|folder| folder.display().to_string()),
         "report": folder.map(|folder| folder.join(REPORT).display().to_string()),
@@ -330,6 +345,7 @@ fn json(learnt: &Study, folder: Option<&Path>) -> serde_json::Value {
         "score_doubtful": learnt.score_doubtful(),
         "score_reject": learnt.score_reject(),
         "held_out_scores": learnt.good_scores(),
+        "hardest": hardest.collect::<Vec<_>>(),
         "known_bad_scores": learnt.bad_scores(),
         "suspicious": suspects.collect::<Vec<_>>(),
         "not_counted": doubles.collect::<Vec<_>>(),

@@ -155,9 +155,8 @@ impl Study {
     pub fn page(&self, title: &Title, engine: &Engine) -> Result<String, TeachError> {
         let suspects = self.suspects.iter().take(SUSPECTS_MAX);
         let suspects = suspects.map(|suspect| (&suspect.part, suspect.why.to_string()));
-        let mut hardest: Vec<_> = self.parts.iter().zip(self.good_scores()).collect();
-        hardest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        hardest.truncate(HARDEST_MAX);
+        let hardest = self.hardest(HARDEST_MAX).into_iter();
+        let hardest = hardest.map(|(part, score, _)| (part, score)).collect();
         let bad = self.bad.iter().map(|(part, _)| part);
         let mut bad: Vec<_> = bad.zip(self.bad_scores()).collect();
         bad.sort_by(|(_, a), (_, b)| a.total_cmp(b));

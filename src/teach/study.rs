@@ -181,6 +181,22 @@ impl Study {
         }
     }
 
+    /// The good parts that are most unlike the others, with their scores and the place, in pixels.
+    pub fn hardest(&self, n_max: usize) -> Vec<(&Part, f32, [f64; 2])> {
+        let told = self
+            .parts
+            .iter()
+            .zip(&self.distances)
+            .map(|(part, distance)| {
+                let at_px = self.look.at_px(part, distance.place);
+                (part, self.score(distance.peak), at_px)
+            });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
+        told.truncate(n_max);
+        told
+    }
+
     /// The held-out scores of the good parts, in their order.
     pub fn good_scores(&self) -> Vec<f32> {
         let scores = self.distances.iter().map(|one| self.score(one.peak));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::bank::Distance;
 use super::look::{Look, Part};
-use super::method::{BAD_DEVIATIONS, SUSPICIOUS_DEVIATIONS};
+use super::method::{GRAVE_TIMES_USUAL, SUSPICIOUS_DEVIATIONS};
 use super::thresholds::Scatter;
 
 /// A picture that a person must look at.
@@ -39,7 +39,7 @@ impl Why {
     /// Whether nothing should be taught before a person has looked; else it is only pointed out.
     pub fn is_grave(&self) -> bool {
         match self {
-            Self::Unlike { deviations, .. } => BAD_DEVIATIONS <= *deviations,
+            Self::Unlike { times_usual, .. } => GRAVE_TIMES_USUAL <= *times_usual,
             Self::Moved { .. } => true,
         }
     }

@@ -44,7 +44,7 @@ fn the_same_pictures_teach_the_same_package_on_any_number_of_threads() {
 #[test]
 fn a_run_that_was_killed_goes_on_where_it_was() {
     let shop = Workshop::new();
-    shop.good_parts(40);
+    shop.good_parts(24);
     // A larger input, so that there is time to kill it.
     let args = teach_args(&[
         "--size",
@@ -89,7 +89,7 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
     assert_eq!(said.code, Some(0), "{said}");
     let from_cache = said.json()["features_from_cache"].as_u64().unwrap();
     assert!(
-        n_kept as u64 <= from_cache && from_cache < 40,
+        n_kept as u64 <= from_cache && from_cache < 24,
         "{n_kept} kept, {from_cache} used"
     );
 
