@@ -52,6 +52,8 @@ pub type Row = (String, String, String);
 /// What an export turned out to be: everything but golden vectors and names.
 #[derive(Debug, Clone)]
 pub struct Recognised {
+    /// Which exporter wrote it.
+    pub family: Family,
     /// The package so far.
     pub draft: PackageDraft,
     /// What was found, and where.
@@ -229,6 +231,7 @@ impl Export {
             card: String::new(),
         };
         Ok(Recognised {
+            family: reading.family,
             draft,
             rows,
             notes,
