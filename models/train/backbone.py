@@ -147,7 +147,7 @@ class Teachable(nn.Module):
         across = functional.conv2d(padded, self.bell[None, None, None, :])
         return functional.conv2d(across, self.bell[None, None, :, None])
 
-    def forward(self, image, mean, whitening, bank, spread, reference):
+    def forward(self, image, mean, whitening, bank, spread, frames, world, reference):
         maps = self.raw(image)
         rows = maps.shape[2]
         columns = maps.shape[3]
@@ -157,23 +157,26 @@ class Teachable(nn.Module):
         distances = torch.sqrt(torch.amin(weighted, 1))
         # Every cell above the top share counts fully; one above, the count is rounded up.
         n_top = (distances.shape[0] + TOP_SHARE - 1) // TOP_SHARE
-        score = torch.topk(distances, n_top)[0].mean()
+        local = torch.topk(distances, n_top)[0].mean()
+        # An empty fixture has only patches that good frames have too; but no good frame looks like that as a whole.
+        strange = torch.sqrt(((frames - features.mean(0)) ** 2).sum(1).amin()) * world[0]
+        score = torch.maximum(local, strange)
         large = self.smooth(distances.reshape(1, 1, rows, columns))
         scaled = large * (score / torch.clamp(large.amax(), min=1e-9))
         return features, scaled / (scaled + reference)
 
 
-INPUTS = ["image", "mean", "whitening", "bank", "spread", "reference"]
+INPUTS = ["image", "mean", "whitening", "bank", "spread", "frames", "world", "reference"]
 
 
 def export(teachable: Teachable, settings: dict, n_channels: int, path: Path) -> None:
     example = (
         torch.zeros(1, 3, 96, 128), torch.zeros(n_channels), torch.eye(n_channels)[:, :16].contiguous(),
-        torch.zeros(5, 16), torch.ones(5), torch.ones(1),
+        torch.zeros(5, 16), torch.ones(5), torch.zeros(3, 16), torch.ones(1), torch.ones(1),
     )
     axes = {
         "image": {2: "height", 3: "width"}, "whitening": {1: "dimensions"}, "spread": {0: "bank_rows"},
-        "bank": {0: "bank_rows", 1: "dimensions"}, "features": {0: "patches", 1: "dimensions"},
+        "bank": {0: "bank_rows", 1: "dimensions"}, "frames": {0: "good_frames", 1: "dimensions"}, "features": {0: "patches", 1: "dimensions"},
         "anomaly_map": {2: "map_rows", 3: "map_columns"},
     }
     torch.onnx.export(
@@ -217,6 +220,7 @@ def raw_feed(image: np.ndarray, n_channels: int) -> dict[str, np.ndarray]:
     return {
         "image": image, "mean": np.zeros(n_channels, np.float32), "whitening": np.eye(n_channels, dtype=np.float32),
         "bank": np.zeros((1, n_channels), np.float32), "spread": np.ones(1, np.float32),
+        "frames": np.zeros((1, n_channels), np.float32), "world": np.zeros(1, np.float32),
         "reference": np.full(1, 10, np.float32),
     }
 
@@ -238,6 +242,7 @@ def check(teachable: Teachable, runtime: onnxruntime.InferenceSession, n_channel
             # Half-way between rows: at a row itself the distance is the root of a rounding error.
             "bank": (rows - rows.mean(0))[generator.integers(len(rows), size=(40, 2))].mean(1),
             "spread": generator.uniform(0.5, 2, 40).astype(np.float32),
+            "frames": generator.normal(size=(7, n_channels)).astype(np.float32), "world": np.ones(1, np.float32),
         }
         answers = runtime.run(["anomaly_map"], feed)[0]
         expected = teachable(*(torch.from_numpy(feed[name]) for name in INPUTS))[1].numpy()

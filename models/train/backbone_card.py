@@ -16,6 +16,8 @@ TENSORS = """\
 | in `whitening` | [{raw}, D] | row of a patch = (raw - mean) x whitening |
 | in `bank` | [M, D] | rows of good patches |
 | in `spread` | [M] | the distance to a row of the bank is divided by its spread |
+| in `frames` | [F, D] | mean row of each good frame |
+| in `world` | [1] | what the distance of a picture's mean row to the nearest of `frames` is multiplied by |
 | in `reference` | [1] | the distance that becomes 0.5 |
 | out `features` | [N, D] | rows of the patches, line by line over the grid of H / {stride_px} by W / {stride_px} |
 | out `anomaly_map` | [1, 1, H / {map_px}, W / {map_px}] | 0 to 1; its maximum is the score of the picture |
@@ -52,11 +54,13 @@ One file serves for teaching and for judging.
 
 {tensors}
 Raw features are the outputs of {layers}, joined to {n_channels} channels.
-To read them, feed `mean` = 0, `whitening` = the unit matrix, `bank` = one row of zeros, `spread` = 1, `reference` = 1.
+To read them, feed `mean` = 0, `whitening` = the unit matrix, `bank` and `frames` = one row of zeros, `spread` = 1,
+`world` = 0, `reference` = 1.
 
 A patch's distance is the least |row - bank row| / spread over the bank. The score is the mean of the highest hundredth
-of the distances (rounded up to whole patches); the map is the distances, enlarged four times, smoothed over half a patch, and
-scaled so that its maximum is the score; at last distance / (distance + reference).
+of the distances (rounded up to whole patches), or, if that is more, `world` times the distance of the picture's mean row to
+the nearest good frame's: an empty fixture has no strange patch. The map is the distances, enlarged four times, smoothed
+over half a patch, and scaled so that its maximum is the score; at last distance / (distance + reference).
 
 `golden/01.png` is a drawn picture, `golden/01.safetensors` the framework's raw features for it.
 Largest differences when it was exported: {differences["features"]:.1e} in raw features and {differences["anomaly_map"]:.1e} in the map between ONNX Runtime

@@ -1,7 +1,7 @@
-"""What must not fool `taktgate teach`: pictures taken twice, a bad part among the good ones, a camera that moved.
+"""What must not fool `taktgate teach`: a bad part among the good ones, a camera that moved while teaching.
 
-All of it works on the taught part's rows and scores, so that no picture is looked at again. Each check names pictures
-by their number; the caller knows their files.
+Both work on what was taught, so that no picture is looked at again. They name a frame by its place among `Taught.used`.
+Pictures taken twice are left out by `teach_reference.py` itself.
 """
 
 from __future__ import annotations
@@ -11,27 +11,9 @@ import numpy as np
 from teach_reference import Taught, hashed, log_centre_and_deviation
 
 FRAMES_MIN = 10  # fewer, and there is nothing to take thresholds from
-TWIN_SHARE = 0.1  # of the usual difference between two frames: less is the same picture
 OUTLIER_DEVIATIONS = 3.5
 MOVE_FRAMES_MIN = 4  # on either side of a move
 MOVE_SHUFFLES = 200
-MOVE_RATIO_MIN = 1.1
-
-
-def differences(taught: Taught) -> np.ndarray:
-    """[frames, frames]: mean squared difference of the rows at the same place of two frames."""
-    flat = taught.rows.reshape(len(taught.rows), -1)
-    squares = (flat * flat).sum(1)
-    table = squares[:, None] + squares[None, :] - 2 * flat @ flat.T
-    np.fill_diagonal(table, 0)
-    return np.maximum(table, 0) / taught.rows.shape[1]
-
-
-def twins(table: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of frames that show the same part at the same place: a camera that hangs, a part taken twice."""
-    pairs = np.triu_indices(len(table), 1)
-    usual = np.median(table[pairs])
-    return [(int(i), int(j)) for i, j in zip(*pairs) if table[i, j] < TWIN_SHARE * usual]
 
 
 def outliers(taught: Taught) -> list[int]:
@@ -41,20 +23,17 @@ def outliers(taught: Taught) -> list[int]:
     return [int(frame) for frame in np.argsort(-far) if OUTLIER_DEVIATIONS < far[frame]]
 
 
-def split_ratio(table: np.ndarray) -> tuple[float, int]:
-    """The cut of the sequence whose two sides differ most: difference across / difference inside, first frame after."""
+def best_cut(table: np.ndarray) -> tuple[float, int]:
+    """The cut of the sequence whose sides differ most: share of the variance between them, first frame after it."""
     n = len(table)
     sums = np.zeros((n + 1, n + 1))
     sums[1:, 1:] = table.cumsum(0).cumsum(1)
-    best = (0.0, 0)
-    for cut in range(MOVE_FRAMES_MIN, n - MOVE_FRAMES_MIN + 1):
-        first, total = sums[cut, cut], sums[n, n]
-        across = sums[cut, n] - first
-        inside = total - 2 * across
-        pairs_inside = cut * (cut - 1) + (n - cut) * (n - cut - 1)
-        ratio = (across / (cut * (n - cut))) / (inside / pairs_inside)
-        best = max(best, (float(ratio), cut))
-    return best
+    cuts = np.arange(MOVE_FRAMES_MIN, n - MOVE_FRAMES_MIN + 1)
+    before = sums[cuts, cuts] / (2 * cuts)
+    after = (sums[n, n] - 2 * sums[cuts, n] + sums[cuts, cuts]) / (2 * (n - cuts))
+    between = 1 - (before + after) / (sums[n, n] / (2 * n))
+    best = int(between.argmax())
+    return float(between[best]), int(cuts[best])
 
 
 def moved(table: np.ndarray) -> int | None:
@@ -62,12 +41,12 @@ def moved(table: np.ndarray) -> int | None:
 
     The order of the frames must matter: shuffled, no sequence may fall apart as much.
     """
-    ratio, cut = split_ratio(table)
-    if ratio < MOVE_RATIO_MIN:
-        return None
     n = len(table)
+    if n < 2 * MOVE_FRAMES_MIN:
+        return None
+    share, cut = best_cut(table)
     for shuffle in range(MOVE_SHUFFLES):
-        order = np.argsort(hashed(np.arange(n) + n * (shuffle + 1)))
-        if ratio <= split_ratio(table[np.ix_(order, order)])[0]:
+        order = np.argsort(hashed(np.arange(n) + n * (shuffle + 1)), kind="stable")
+        if share <= best_cut(table[np.ix_(order, order)])[0]:
             return None
     return cut

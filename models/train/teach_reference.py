@@ -17,7 +17,7 @@ import onnxruntime
 
 GRAPH = Path(__file__).resolve().parents[1] / "backbones" / "efficientnet-lite0" / "1.0.0" / "model.onnx"
 
-AREA_PX = 384 * 384  # of the resized picture
+AREA_PX = 352 * 352  # of the resized picture
 STEP_PX = 32  # its sides are multiples of this
 STRIDE_PX = 16  # of the patches
 DIMENSIONS = 128  # of a patch's row
@@ -32,11 +32,14 @@ NEIGHBOUR_FRAMES = 100  # frames that those patches are looked for in
 TOP_SHARE = 100
 REVIEW_RATE = 0.15  # share of good parts that may be doubtful or worse, as far as the good frames tell
 OVERKILL_RATE = 0.003  # and rejected
+WORLD_RATE = 0.001  # share of good frames whose mean row may be this far from all others ...
+WORLD_MARGIN = 1.2  # ... and how much farther a picture's must be to be rejected for it
+TWIN_SHARE = 0.05  # of the usual difference between two frames: less is the same picture
 
 
 @dataclass
 class Taught:
-    """A taught part. `loo_scores`: each good frame's score without its own patches in the bank."""
+    """A taught part. `loo_scores`: each used frame's score without its own patches in the bank."""
 
     width_px: int
     height_px: int
@@ -44,14 +47,18 @@ class Taught:
     whitening: np.ndarray
     bank: np.ndarray
     spread: np.ndarray
+    frames: np.ndarray
+    world: float
     doubtful: float
     reject: float
     loo_scores: np.ndarray
-    rows: np.ndarray  # [frames, patches, dimensions]; for `teach_checks.py`, not part of the package
+    rows: np.ndarray  # [used frames, patches, dimensions]; for `teach_checks.py`, not part of the package
+    used: list[int]  # frames that were learnt from: all but twins
 
     def inputs(self) -> dict[str, np.ndarray]:
         return {
             "mean": self.mean, "whitening": self.whitening, "bank": self.bank, "spread": self.spread,
+            "frames": self.frames, "world": np.array([self.world], np.float32),
             "reference": np.array([self.doubtful], np.float32),
         }
 
@@ -93,6 +100,7 @@ def raw_rows(runtime: onnxruntime.InferenceSession, image: np.ndarray, n_channel
     feed = {
         "image": image, "mean": np.zeros(n_channels, np.float32), "whitening": np.eye(n_channels, dtype=np.float32),
         "bank": np.zeros((1, n_channels), np.float32), "spread": np.ones(1, np.float32),
+        "frames": np.zeros((1, n_channels), np.float32), "world": np.zeros(1, np.float32),
         "reference": np.ones(1, np.float32),
     }
     return runtime.run(["features"], feed)[0]
@@ -205,19 +213,47 @@ def threshold(scores: np.ndarray, rate: float) -> float:
     return float(np.exp(centre + student * deviation * np.sqrt(1 + 1 / n)))
 
 
+def differences(rows: np.ndarray) -> np.ndarray:
+    """[frames, frames]: mean squared distance of the rows at the same place of two frames."""
+    table = squares(flat := rows.reshape(len(rows), -1), flat) / rows.shape[1]
+    np.fill_diagonal(table, 0)
+    return table
+
+
+def without_twins(table: np.ndarray) -> list[int]:
+    """Frames that are not the same picture as an earlier one: a camera that hangs would make thresholds too strict."""
+    usual = np.median(table[np.triu_indices(len(table), 1)])
+    kept: list[int] = []
+    for frame in range(len(table)):
+        if all(TWIN_SHARE * usual <= table[frame, other] for other in kept):
+            kept.append(frame)
+    return kept
+
+
+def nearest_frame(frames: np.ndarray) -> np.ndarray:
+    """For each good frame's mean row the distance to the nearest other one."""
+    table = squares(frames, frames)
+    np.fill_diagonal(table, np.inf)
+    return np.sqrt(table.min(1))
+
+
 def teach_raw(raw: np.ndarray, width_px: int, height_px: int) -> Taught:
     """Teaches from raw rows [frames, patches, channels]."""
     n_frames, n_patches, n_channels = raw.shape
     mean, whitening = whitening_of(raw[spaced(n_frames, BASIS_FRAMES)].reshape(-1, n_channels))
     rows = (raw - mean) @ whitening
+    used = without_twins(differences(rows))
+    rows = rows[used]
     chosen = coreset(rows.reshape(-1, DIMENSIONS))
     bank, own = rows.reshape(-1, DIMENSIONS)[chosen], chosen // n_patches
     distances, frames = nearest_of_others(rows, bank, own)
     spread = spread_of(distances, np.isfinite(distances))
     scores = leave_one_out(rows, bank, own, distances, frames)
+    doubtful, reject = threshold(scores, REVIEW_RATE), threshold(scores, OVERKILL_RATE)
+    means = rows.mean(1)
+    world = reject / (WORLD_MARGIN * threshold(nearest_frame(means), WORLD_RATE))
     return Taught(
-        width_px, height_px, mean, whitening, bank, spread,
-        threshold(scores, REVIEW_RATE), threshold(scores, OVERKILL_RATE), scores, rows,
+        width_px, height_px, mean, whitening, bank, spread, means, world, doubtful, reject, scores, rows, used,
     )
 
 

@@ -73,9 +73,9 @@ def measure(root: Path, n_frames: int | None, foreign: list[Path]) -> dict:
         row["aupro"] = metrics.pro_area(maps, truths)
     for rate in (0, 0.001, 0.01, 0.1):
         row[f"recall_at_{rate}"] = metrics.recall_at(scores[~is_bad], scores[is_bad], rate)
-    table = teach_checks.differences(taught)
-    row["twins"], row["outliers"] = len(teach_checks.twins(table)), [good[i].name for i in teach_checks.outliers(taught)]
-    row["moved"] = teach_checks.moved(table)
+    row["twins"] = len(good) - len(taught.used)
+    row["outliers"] = [good[taught.used[index]].name for index in teach_checks.outliers(taught)]
+    row["moved"] = teach_checks.moved(reference.differences(taught.rows))
     for folder in foreign:
         strange = pictures(folder)
         strange = [strange[index] for index in reference.spaced(len(strange), FOREIGN_MAX)]
