@@ -92,6 +92,8 @@ fn judge_a_frame(bencher: Bencher<'_, '_>, n_rows: usize) {
         bank: bench.rows.select(Axis(0), &chosen).dot(&whitening),
         spread: Array1::ones(n_rows),
         whitening,
+        frames: Array2::zeros((40, DIMENSIONS)),
+        world: 1.0,
         reference: 1.0,
     };
     let options = SessionOptions::default();

@@ -176,8 +176,8 @@ def export(teachable: Teachable, settings: dict, n_channels: int, path: Path) ->
     )
     axes = {
         "image": {2: "height", 3: "width"}, "whitening": {1: "dimensions"}, "spread": {0: "bank_rows"},
-        "bank": {0: "bank_rows", 1: "dimensions"}, "frames": {0: "good_frames", 1: "dimensions"}, "features": {0: "patches", 1: "dimensions"},
-        "anomaly_map": {2: "map_rows", 3: "map_columns"},
+        "bank": {0: "bank_rows", 1: "dimensions"}, "frames": {0: "good_frames", 1: "dimensions"},
+        "features": {0: "patches", 1: "dimensions"}, "anomaly_map": {2: "map_rows", 3: "map_columns"},
     }
     torch.onnx.export(
         teachable, example, str(path), input_names=INPUTS, output_names=["features", "anomaly_map"],

@@ -32,6 +32,7 @@ NEIGHBOUR_FRAMES = 100  # frames that those patches are looked for in
 TOP_SHARE = 100
 REVIEW_RATE = 0.15  # share of good parts that may be doubtful or worse, as far as the good frames tell
 OVERKILL_RATE = 0.003  # and rejected
+FRAMES_MAX = 200  # good frames whose mean rows are kept, evenly spaced among all
 WORLD_RATE = 0.001  # share of good frames whose mean row may be this far from all others ...
 WORLD_MARGIN = 1.2  # ... and how much farther a picture's must be to be rejected for it
 TWIN_SHARE = 0.05  # of the usual difference between two frames: less is the same picture
@@ -230,10 +231,10 @@ def without_twins(table: np.ndarray) -> list[int]:
     return kept
 
 
-def nearest_frame(frames: np.ndarray) -> np.ndarray:
-    """For each good frame's mean row the distance to the nearest other one."""
-    table = squares(frames, frames)
-    np.fill_diagonal(table, np.inf)
+def nearest_frame(means: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """For each good frame's mean row the distance to the nearest other one of those that are kept."""
+    table = squares(means, means[kept])
+    table[kept, np.arange(len(kept))] = np.inf
     return np.sqrt(table.min(1))
 
 
@@ -250,10 +251,10 @@ def teach_raw(raw: np.ndarray, width_px: int, height_px: int) -> Taught:
     spread = spread_of(distances, np.isfinite(distances))
     scores = leave_one_out(rows, bank, own, distances, frames)
     doubtful, reject = threshold(scores, REVIEW_RATE), threshold(scores, OVERKILL_RATE)
-    means = rows.mean(1)
-    world = reject / (WORLD_MARGIN * threshold(nearest_frame(means), WORLD_RATE))
+    means, kept = rows.mean(1), spaced(len(rows), FRAMES_MAX)
+    world = reject / (WORLD_MARGIN * threshold(nearest_frame(means, kept), WORLD_RATE))
     return Taught(
-        width_px, height_px, mean, whitening, bank, spread, means, world, doubtful, reject, scores, rows, used,
+        width_px, height_px, mean, whitening, bank, spread, means[kept], world, doubtful, reject, scores, rows, used,
     )
 
 

@@ -61,6 +61,8 @@ struct BackboneInputsFile {
     mean: String,
     whitening: String,
     spread: String,
+    frames: String,
+    world: String,
     reference: String,
 }
 
@@ -97,6 +99,11 @@ pub struct Backbone {
     pub whitening_name: String,
     /// The graph's input that distances to each row of the bank are divided by, `[rows]`.
     pub spread_name: String,
+    /// The graph's input that takes the mean feature of each good frame, `[frames, numbers of a feature]`.
+    pub frames_name: String,
+    /// The graph's input that the distance of a picture's mean feature to the nearest of them is
+    /// multiplied with, `[1]`.
+    pub world_name: String,
     /// The graph's input with the distance whose score is one half, `[1]`.
     pub reference_name: String,
     /// The graph's output with a feature for each place, `[places, numbers of a feature]`.
@@ -155,7 +162,7 @@ impl Backbone {
 }
 
 impl BackboneFile {
-    fn names(&self) -> [(&'static str, &str); 11] {
+    fn names(&self) -> [(&'static str, &str); 13] {
         let (inputs, outputs) = (&self.inputs, &self.outputs);
         [
             ("name", &self.name),
@@ -166,6 +173,8 @@ impl BackboneFile {
             ("inputs.mean", &inputs.mean),
             ("inputs.whitening", &inputs.whitening),
             ("inputs.spread", &inputs.spread),
+            ("inputs.frames", &inputs.frames),
+            ("inputs.world", &inputs.world),
             ("inputs.reference", &inputs.reference),
             ("outputs.features", &outputs.features),
             ("outputs.anomaly_map", &outputs.anomaly_map),
@@ -230,6 +239,8 @@ impl BackboneFile {
             mean_name: self.inputs.mean,
             whitening_name: self.inputs.whitening,
             spread_name: self.inputs.spread,
+            frames_name: self.inputs.frames,
+            world_name: self.inputs.world,
             reference_name: self.inputs.reference,
             features_name: self.outputs.features,
             anomaly_map_name: self.outputs.anomaly_map,
@@ -251,6 +262,11 @@ pub struct Lesson {
     pub bank: Array2<f32>,
     /// What distances to each of them are divided by.
     pub spread: Array1<f32>,
+    /// The mean feature of each good frame.
+    pub frames: Array2<f32>,
+    /// What the distance of a picture's mean feature to the nearest of them is multiplied with, so that
+    /// it counts as a place's distance does: an empty fixture has no strange place.
+    pub world: f32,
     /// The distance whose score is one half.
     pub reference: f32,
 }
@@ -262,12 +278,15 @@ impl Backbone {
 
     /// The tensors of a lesson under the names of the graph's inputs.
     pub fn fixed(&self, lesson: &Lesson) -> Tensors {
-        let reference = Array1::from_elem(1, lesson.reference);
+        let [world, reference] =
+            [lesson.world, lesson.reference].map(|one| Array1::from_elem(1, one));
         [
             (&self.mean_name, lesson.mean.clone().into_dyn()),
             (&self.whitening_name, lesson.whitening.clone().into_dyn()),
             (&self.bank_name, lesson.bank.clone().into_dyn()),
             (&self.spread_name, lesson.spread.clone().into_dyn()),
+            (&self.frames_name, lesson.frames.clone().into_dyn()),
+            (&self.world_name, world.into_dyn()),
             (&self.reference_name, reference.into_dyn()),
         ]
         .into_iter()
@@ -318,6 +337,8 @@ impl FeatureNet {
             whitening: Array2::eye(n_raw),
             bank: Array2::zeros((1, n_raw)),
             spread: Array1::ones(1),
+            frames: Array2::zeros((1, n_raw)),
+            world: 0.0,
             reference: 1.0,
         };
         let output = (backbone.features_name.clone(), vec![None, None]);

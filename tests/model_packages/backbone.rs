@@ -102,10 +102,10 @@ fn a_backbone_that_is_not_as_described_says_why() {
     - the output `anomaly_map` has the shape [1, 1, n, n] and the manifest says [n, n]
     ");
     assert_snapshot!(changed("bank = \"bank\"", "bnak = \"bank\""), @r#"
-    cannot understand `[DIR]/backbone.toml`: TOML parse error at line 17, column 1
+    cannot understand `[DIR]/backbone.toml`: TOML parse error at line 19, column 1
        |
-    17 | bnak = "bank"
+    19 | bnak = "bank"
        | ^^^^
-    unknown field `bnak`, expected `bank`
+    unknown field `bnak`, expected one of `bank`, `mean`, `whitening`, `spread`, `frames`, `world`, `reference`
     "#);
 }

@@ -25,6 +25,8 @@ fn draft() -> PackageDraft {
         whitening: arr2(&[[1.0]]),
         bank: arr2(&[[0.0], [0.5]]),
         spread: arr1(&[1.0, 1.0]),
+        frames: arr2(&[[0.0], [0.5]]),
+        world: 0.0,
         reference: 0.1,
     };
     PackageDraft {

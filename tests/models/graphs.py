@@ -298,7 +298,8 @@ def bank():
 
 
 def lesson():
-    """What teaching takes: rows of grey values, whitened, and how far each is from the nearest of the bank."""
+    """What teaching takes: rows of grey values, whitened, and how far each is from the nearest of the bank, or the
+    whole picture from the nearest good frame, if that is more."""
     nodes = [
         node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
         node("Reshape", "cells column", "raw"),
@@ -311,8 +312,14 @@ def lesson():
         node("Abs", "differences", "distances"),
         node("Div", "distances spread", "spreads"),
         node("ReduceMin", "spreads", "nearest", axes=[1], keepdims=1),
-        node("Add", "nearest reference", "sum"),
-        node("Div", "nearest sum", "scores"),
+        node("ReduceMean", "features", "whole", axes=[0], keepdims=1),
+        node("Sub", "frames whole", "off"),
+        node("ReduceL2", "off", "apart", axes=[1], keepdims=1),
+        node("ReduceMin", "apart", "strange", axes=[0], keepdims=1),
+        node("Mul", "strange world", "weighed"),
+        node("Max", "nearest weighed", "farther"),
+        node("Add", "farther reference", "sum"),
+        node("Div", "farther sum", "scores"),
         node("Shape", "cells", "shape"),
         node("Reshape", "scores shape", "anomaly_map"),
     ]
@@ -320,7 +327,8 @@ def lesson():
     made = model(
         nodes, inits, [1, 1, "rows", "columns"], "anomaly_map", ["batch", 1, "height", "width"]
     )
-    shapes = {"mean": [1], "whitening": [1, "d"], "bank": ["m", "d"], "spread": ["m"], "reference": [1]}
+    shapes = {"mean": [1], "whitening": [1, "d"], "bank": ["m", "d"], "spread": ["m"]}
+    shapes |= {"frames": ["f", "d"], "world": [1], "reference": [1]}
     made.graph.input.extend(
         helper.make_tensor_value_info(name, F32, shape) for name, shape in shapes.items()
     )

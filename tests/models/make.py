@@ -100,6 +100,8 @@ mean = "mean"
 whitening = "whitening"
 bank = "bank"
 spread = "spread"
+frames = "frames"
+world = "world"
 reference = "reference"
 [outputs]
 features = "features"
