@@ -15,6 +15,8 @@ pub mod gate;
 
 pub mod judge;
 
+pub mod page;
+
 pub mod vision;
 
 pub mod model;

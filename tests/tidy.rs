@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the ground; a room names only rooms below its own line.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "app",
     "line",
     "station",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 17] = [
     "record",
     "model",
     "vision",
+    "page",
     "judge",
     "gate",
     "calibration",
@@ -28,7 +29,7 @@ const ROOMS: [&str; 17] = [
 /// The only room that may name each of these crates.
 const CRATES: [(&str, &str); 19] = [
     ("anstream", "app"),
-    ("base64", "evaluate"),
+    ("base64", "page"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
@@ -36,7 +37,7 @@ const CRATES: [(&str, &str); 19] = [
     ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),
-    ("maud", "evaluate"),
+    ("maud", "page"),
     ("nokhwa", "source"),
     ("opencv", "vision"),
     ("ort", "model"),

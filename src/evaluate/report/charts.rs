@@ -1,11 +1,9 @@
-//! Curves and histogram as SVG.
+//! Curves as SVG.
 
-use maud::{Markup, html};
+use crate::page::{Markup, html};
 
 use super::super::metrics::ranking::{self, Cut, Scored};
 
-/// Bars of the histogram.
-const BARS: usize = 40;
 /// Most points of a curve; more than a screen has pixels.
 const POINTS_MAX: usize = 1500;
 
@@ -103,61 +101,6 @@ fn square(
                 circle.at cx=(x) cy=(y) r="4.5" {
                     title { (format!("the gate: {across} {:.3}, {up} {:.3}", at.0, at.1)) }
                 }
-            }
-        }
-    }
-}
-
-/// Scores of good pictures upwards, of bad ones downwards, with the thresholds by name.
-pub(super) fn histogram(scored: &[Scored], thresholds: &[(&str, f64)]) -> Markup {
-    let (width, half, middle) = (560.0, 70.0, 92.0);
-    let counts = |is_bad: bool| {
-        let mut counts = [0_u32; BARS];
-        for one in scored.iter().filter(|one| one.is_bad == is_bad) {
-            let share = one.score.clamp(0.0, 1.0) * BARS as f64;
-            let bar = (0..BARS)
-                .rev()
-                .find(|bar| *bar as f64 <= share)
-                .unwrap_or(0);
-            if let Some(count) = counts.get_mut(bar) {
-                *count += 1;
-            }
-        }
-        counts
-    };
-    let (good, bad) = (counts(false), counts(true));
-    let most = |counts: &[u32; BARS]| f64::from(counts.iter().copied().max().unwrap_or(0).max(1));
-    let across = |score: f64| 8.0 + score * width;
-    let bar_width = width / BARS as f64 - 1.0;
-    html! {
-        figure.wide {
-            svg viewBox="0 0 576 200" role="img" aria-label="scores of good and bad pictures" {
-                @for (counts, class, is_up) in [(&good, "good", true), (&bad, "bad", false)] {
-                    @let most = most(counts);
-                    @for (index, count) in counts.iter().enumerate().filter(|(_, count)| 0 < **count) {
-                        @let height = (f64::from(*count) / most * half).max(1.0);
-                        @let left = across(index as f64 / BARS as f64);
-                        rect class=(class) x=(left) width=(bar_width) height=(format!("{height:.1}"))
-                            y=(format!("{:.1}", if is_up { middle - height } else { middle + 1.0 })) {
-                            title { (count) " " (class) }
-                        }
-                    }
-                }
-                line.axis x1=(across(0.0)) x2=(across(1.0)) y1=(middle) y2=(middle) {}
-                @for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
-                    text x=(across(tick)) y="182" text-anchor="middle" { (tick) }
-                }
-                text x="288" y="196" text-anchor="middle" { "score" }
-                @for (row, (name, threshold)) in thresholds.iter().enumerate() {
-                    @let x = across(*threshold);
-                    @let is_right = 0.5 < *threshold;
-                    line.threshold x1=(x) x2=(x) y1="12" y2="168" {}
-                    text x=(if is_right { x - 4.0 } else { x + 4.0 }) y=(10 + 12 * row)
-                        text-anchor=(if is_right { "end" } else { "start" }) { (name) " " (format!("{threshold:.3}")) }
-                }
-            }
-            figcaption {
-                span.key.good {} "good, upwards" span.key.bad {} "bad, downwards; each side to its own scale"
             }
         }
     }

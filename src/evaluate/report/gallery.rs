@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use maud::{Markup, html};
-
 use crate::domain::{Finding, Grade, PointPx, RectPx, Verdict};
+use crate::page::{Markup, figure, html};
 use crate::source::read_frame;
 use crate::vision::{draw_truth, encode_jpeg, regions};
 
@@ -147,24 +144,19 @@ fn entry(set: &LabelledSet, picture: &LabelledPicture, judged: &Judged) -> Marku
         (true, []) => "bad".to_owned(),
         (true, classes) => classes.join(", "),
     };
-    html! {
-        figure {
-            @match drawn(picture, judged) {
-                Ok(jpeg) => { img loading="lazy" alt=(picture.name) src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) }; }
-                Err(why) => { p.soft.small { (why) } }
-            }
-            figcaption {
-                b { (picture.name) }
-                br;
-                (truth) " → " (judged.verdict)
-                @if let Some(score) = judged.score { ", score " (format!("{score:.3}")) }
-                @if !judged.note.is_empty() { br; (judged.note) }
-                @for finding in strongest(&judged.findings) {
-                    br; (finding.detection.class.name) " " (format!("{:.2}", finding.detection.score.get())) ", " (finding.because)
-                }
-            }
+    let caption = html! {
+        b { (picture.name) }
+        br;
+        (truth) " → " (judged.verdict)
+        @if let Some(score) = judged.score { ", score " (format!("{score:.3}")) }
+        @if !judged.note.is_empty() { br; (judged.note) }
+        @for finding in strongest(&judged.findings) {
+            br; (finding.detection.class.name) " " (format!("{:.2}", finding.detection.score.get())) ", " (finding.because)
         }
-    }
+    };
+    let jpeg = drawn(picture, judged);
+    let jpeg = jpeg.as_deref().map_err(String::as_str);
+    figure(&picture.name, jpeg, &caption)
 }
 
 /// The three surest findings that count, or that were tolerated where none counts.

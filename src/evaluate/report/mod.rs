@@ -5,20 +5,19 @@ mod gallery;
 mod sections;
 mod words;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use crate::page::{Histogram, Markup, html, page};
 
 use super::compare::Comparison;
 use super::figures::scored;
 use super::form::RunForm;
 use super::matching::Matching;
+use super::metrics::ranking::Scored;
 use super::run::Run;
 use super::set::LabelledSet;
 
 use charts::Operating;
 
 pub use gallery::PICTURES_MAX;
-
-const STYLE: &str = include_str!("style.css");
 
 /// What the report is about.
 pub struct Report<'a> {
@@ -53,40 +52,43 @@ pub fn report(report: &Report<'_>) -> String {
         form.subject.recipe.name,
         form.set.path.display()
     );
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (sections::head(form, &title))
-                (sections::tiles(figures))
-                (sections::verdicts(figures))
-                @if let Some(comparison) = comparison { (sections::comparison(comparison)) }
-                @if !scored.is_empty() {
-                    h2 { "Scores" }
-                    (charts::histogram(&scored, &thresholds_by_name(*thresholds)))
-                    div.charts { (charts::curves(&scored, &operating(form))) }
-                }
-                (sections::measures(figures))
-                (sections::by_class(figures))
-                (sections::boxes(figures))
-                (sections::confusion(figures))
-                p.soft.small.legend { span.key.truth {} "truth" span.key.found {} "findings that count, in the pictures below" }
-                @for kind in gallery::kinds(report) {
-                    (gallery::section(set, &kind))
-                }
-                (sections::stages(figures))
-                (sections::left_out(form))
-                (sections::origin(form))
-            }
+    let body = html! {
+        (sections::head(form, &title))
+        (sections::tiles(figures))
+        (sections::verdicts(figures))
+        @if let Some(comparison) = comparison { (sections::comparison(comparison)) }
+        @if !scored.is_empty() {
+            h2 { "Scores" }
+            (histogram(&scored, &thresholds_by_name(*thresholds)))
+            div.charts { (charts::curves(&scored, &operating(form))) }
         }
+        (sections::measures(figures))
+        (sections::by_class(figures))
+        (sections::boxes(figures))
+        (sections::confusion(figures))
+        p.soft.small.legend { span.key.truth {} "truth" span.key.found {} "findings that count, in the pictures below" }
+        @for kind in gallery::kinds(report) {
+            (gallery::section(set, &kind))
+        }
+        (sections::stages(figures))
+        (sections::left_out(form))
+        (sections::origin(form))
     };
-    page.into_string()
+    page(&title, &body)
+}
+
+fn histogram(scored: &[Scored], thresholds: &[(&str, f64)]) -> Markup {
+    let scores = |is_bad: bool| -> Vec<f64> {
+        let of_kind = scored.iter().filter(|one| one.is_bad == is_bad);
+        of_kind.map(|one| one.score).collect()
+    };
+    let histogram = Histogram {
+        good: &scores(false),
+        bad: &scores(true),
+        thresholds,
+        range: [0.0, 1.0],
+    };
+    histogram.draw()
 }
 
 fn thresholds_by_name(thresholds: Option<(f64, f64)>) -> Vec<(&'static str, f64)> {

@@ -1,6 +1,6 @@
 //! The parts of a report that are text and tables.
 
-use maud::{Markup, html};
+use crate::page::{Markup, html};
 
 use super::super::classes::Confusion;
 use super::super::compare::Comparison;

@@ -1,6 +1,6 @@
 //! How figures are written in a report.
 
-use maud::{Markup, html};
+use crate::page::{Markup, html};
 
 use super::super::figures::{Share, Verdicts};
 use super::super::metrics::Interval;
