@@ -12,6 +12,8 @@
 
 #[path = "teach/fooled.rs"]
 mod fooled;
+#[path = "teach/foreign.rs"]
+mod foreign;
 #[path = "teach/judging.rs"]
 mod judging;
 #[path = "teach/repeating.rs"]

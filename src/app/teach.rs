@@ -63,7 +63,7 @@ pub(crate) struct TeachArgs {
     /// Share of good parts that may be doubtful or rejected.
     #[arg(long, value_name = "SHARE", default_value_t = REVIEW, value_parser = share)]
     review: f64,
-    /// Teaches without the pictures that do not look like good parts.
+    /// Teaches without every picture that does not look like a good part, however many there are.
     #[arg(long, conflicts_with = "keep_suspicious")]
     drop_suspicious: bool,
     /// Teaches them too: they were looked at, and they are good.
@@ -125,8 +125,7 @@ pub(crate) fn teach(args: &TeachArgs) -> anyhow::Result<Outcome> {
         version: args.version.clone(),
     };
     let page = learnt.page(&title, &engine)?;
-    let is_grave = learnt.suspects.iter().any(|suspect| suspect.why.is_grave());
-    if args.suspicious() == Suspicious::Stop && is_grave {
+    if learnt.is_stopped {
         return stop(args, &learnt, &page);
     }
     let when_there = if args.force {
@@ -148,7 +147,7 @@ impl TeachArgs {
         } else if self.keep_suspicious {
             Suspicious::Keep
         } else {
-            Suspicious::Stop
+            Suspicious::Cautious
         }
     }
 }
@@ -198,7 +197,7 @@ fn stop(args: &TeachArgs, learnt: &Study, page: &str) -> anyhow::Result<Outcome>
     note(format!(
         "{} of {} pictures do not look like good parts, so nothing was taught:",
         learnt.suspects.len(),
-        learnt.parts.len()
+        learnt.n_looked_at()
     ));
     for suspect in &learnt.suspects {
         note(format!(
@@ -231,16 +230,13 @@ fn tell(args: &TeachArgs, learnt: &Study, engine: &Engine, folder: &Path, proof:
             repeated.of.display()
         ));
     }
-    let done = if args.drop_suspicious {
-        "left out"
-    } else {
-        "taught all the same, so look at it"
-    };
     for suspect in &learnt.suspects {
+        note(suspect);
+    }
+    if learnt.suspects.iter().any(|suspect| suspect.is_left_out) && !args.drop_suspicious {
         note(format!(
-            "{done}: `{}`: {}",
-            suspect.part.path.display(),
-            suspect.why
+            "look at what was left out (`{}` shows it); `--keep-suspicious` teaches it too",
+            folder.join(REPORT).display()
         ));
     }
     for warning in learnt.warnings() {
@@ -320,6 +316,7 @@ fn json(learnt: &Study, folder: Option<&Path>) -> serde_json::Value {
         serde_json::json!({
             "picture": suspect.part.path.display().to_string(),
             "why": suspect.why.to_string(),
+            "left_out": suspect.is_left_out,
         })
     });
     let doubles = learnt.doubles.iter().map(|repeated| {

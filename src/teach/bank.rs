@@ -188,13 +188,26 @@ impl Bank {
         table / self.n_places as f32
     }
 
-    /// What the graph is fed with (the reference is 1), and the part that each row of its bank comes from.
-    pub(super) fn lesson(self, whitening: Whitening) -> (Lesson, Vec<usize>) {
+    /// The mean row of each part.
+    pub(super) fn means(&self) -> Array2<f32> {
+        let n_parts = self.patches.nrows() / self.n_places;
+        let mut means = Array2::zeros((n_parts, self.patches.ncols()));
+        for (mut mean, rows) in means.outer_iter_mut().zip(self.parts()) {
+            mean.assign(&(rows.sum_axis(Axis(0)) / self.n_places as f32));
+        }
+        means
+    }
+
+    /// What the graph is fed with, and the part that each row of its bank comes from. The reference is 1
+    /// and pictures are not yet compared as a whole: both follow from the thresholds.
+    pub(super) fn lesson(self, whitening: Whitening, frames: Array2<f32>) -> (Lesson, Vec<usize>) {
         let lesson = Lesson {
             mean: whitening.mean,
             whitening: whitening.matrix,
             spread: self.spread(None),
             bank: self.rows,
+            frames,
+            world: 0.0,
             reference: 1.0,
         };
         (lesson, self.origins)

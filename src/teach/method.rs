@@ -33,6 +33,14 @@ pub(super) const CHOICE_DIMENSIONS: usize = 64;
 pub(super) const SPREAD_NEIGHBOURS: usize = 20;
 /// looked for among so many parts, evenly spaced among all.
 pub(super) const SPREAD_PARTS_MAX: usize = 100;
+/// Parts whose mean rows a picture is compared with as a whole, evenly spaced among all.
+pub(super) const FRAMES_MAX: usize = 200;
+/// A picture is rejected as a whole if its mean row is farther from the nearest part's than this share
+/// of good parts lies from the others,
+pub(super) const WORLD_RATE: f64 = 0.001;
+/// this many times. Measured on screws and commutators: the farthest good test part lies at 0.94 of that
+/// limit, the nearest picture of ten other folders at 1.8 times.
+pub(super) const WORLD_MARGIN: f32 = 1.2;
 /// The score of a picture is the mean over one of so many places, rounded up: the most unlike ones.
 pub(super) const TOP_ONE_OF: usize = 100;
 /// Most bytes of whitened rows in memory.
@@ -67,12 +75,15 @@ pub(super) const GOLDEN_TOLERANCE: f32 = 0.005;
 pub(super) const AREA_MIN_CELLS: u32 = 1;
 
 /// A part is suspicious if its distance from the others lies this many deviations above the centre.
-/// Measured on 48 clean sets of 20 to 100 screws and commutators: every second has one such part.
+/// Measured on eight clean sets of 40 to 319 parts: three of 40 at most.
 pub(super) const SUSPICIOUS_DEVIATIONS: f64 = 3.5;
-/// If it is also this many times as unlike as usual, nothing is taught until a person has looked. The
-/// most unusual good part of those sets had 1.32; a scratch on a real screw has no more, a part that
-/// anybody would take out does.
+/// If it is also this many times as unlike as usual, it is left out until a person has looked. The most
+/// unusual good part of 48 clean sets of 20 to 100 screws and commutators had 1.32; a scratch on a real
+/// screw has no more, a part that anybody would take out does.
 pub(super) const GRAVE_TIMES_USUAL: f32 = 1.5;
+/// Where more than this share of the parts is suspicious, nothing is taught before a person has looked:
+/// many bad parts hide each other, and few of them look grave.
+pub(super) const SUSPICIOUS_SHARE_MAX: f64 = 0.1;
 
 /// A cut of the sequence leaves at least this many parts on either side.
 pub(super) const SPLIT_SIDE_MIN: usize = 4;

@@ -40,6 +40,7 @@ pub(super) fn moved(parts: &[Part]) -> Result<Vec<Suspect>, TeachError> {
                 shift.y_share * f64::from(part.size.height_px),
             ],
         },
+        is_left_out: false,
     };
     Ok(apart.map(suspect).collect())
 }

@@ -179,6 +179,12 @@ fn card(study: &Study, title: &Title, engine: &Engine) -> String {
     for (key, value) in study.facts(engine) {
         say(&format!("| {key} | {} |", value.replace('|', "\\|")));
     }
+    if !study.suspects.is_empty() {
+        say("\n## Suspicious pictures\n");
+    }
+    for suspect in &study.suspects {
+        say(&format!("- {suspect}"));
+    }
     say("\n## Scores\n\nEach good part (o) held against a bank that had not seen it");
     say("and each known-bad part (x) against the whole bank.\n\n```text");
     say(study.scores().text().trim_end());

@@ -93,7 +93,7 @@ impl Study {
                 "pictures that did not count",
                 self.doubles.len().to_string(),
             ),
-            ("suspicious pictures", self.suspects.len().to_string()),
+            ("suspicious pictures", self.suspicious()),
             (
                 "backbone",
                 format!(
@@ -154,7 +154,7 @@ impl Study {
     /// [`TeachError`] if a picture cannot be drawn.
     pub fn page(&self, title: &Title, engine: &Engine) -> Result<String, TeachError> {
         let suspects = self.suspects.iter().take(SUSPECTS_MAX);
-        let suspects = suspects.map(|suspect| (&suspect.part, suspect.why.to_string()));
+        let suspects = suspects.map(|suspect| (&suspect.part, suspect.said()));
         let hardest = self.hardest(HARDEST_MAX).into_iter();
         let hardest = hardest.map(|(part, score, _)| (part, score)).collect();
         let bad = self.bad.iter().map(|(part, _)| part);
@@ -189,13 +189,25 @@ impl Study {
         }
         Ok(Page {
             title: format!("{} {}", title.name, title.version),
-            summary: "An anomaly model taught from pictures of good parts only.".to_owned(),
+            summary: if self.is_stopped {
+                "Nothing was taught: look at the suspicious pictures first."
+            } else {
+                "An anomaly model taught from pictures of good parts only."
+            },
             warnings: self.warnings(),
             facts: self.facts(engine),
-            histogram: self.scores().svg(),
+            scores: self.scores(),
             galleries: shown,
         }
-        .to_string())
+        .html())
+    }
+
+    fn suspicious(&self) -> String {
+        let left_out = self.suspects.iter().filter(|suspect| suspect.is_left_out);
+        match (self.suspects.len(), left_out.count()) {
+            (n, 0) => n.to_string(),
+            (n, n_left_out) => format!("{n}, of them {n_left_out} left out"),
+        }
     }
 
     fn shown(&self, engine: &Engine, (part, said): &(&Part, String)) -> Result<Shown, TeachError> {
@@ -211,7 +223,8 @@ impl Study {
         let frame = heated.into_frame("report", Instant::now());
         let name = part.path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Shown {
-            caption: format!("{name}: {said}"),
+            name: name.into_owned(),
+            said: said.clone(),
             jpeg: encode_jpeg(&frame.map_err(VisionError::from)?, JPEG_QUALITY)?,
         })
     }

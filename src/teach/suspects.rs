@@ -14,6 +14,32 @@ pub struct Suspect {
     pub part: Part,
     /// What is odd about it.
     pub why: Why,
+    /// Whether nothing was learnt from it.
+    pub is_left_out: bool,
+}
+
+/// What to do with pictures that do not look like good parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicious {
+    /// Leave out what is grave while it is rare; where it is not, teach nothing: nobody but a person knows
+    /// which of them are right.
+    Cautious,
+    /// Teach without any of them.
+    Drop,
+    /// Teach them too.
+    Keep,
+}
+
+impl Suspicious {
+    /// Whether a picture is left out after `n_left_out` others; what is merely unusual only at the first
+    /// look, for after every look something is the most unusual.
+    pub(super) fn leaves_out(self, why: &Why, n_left_out: usize) -> bool {
+        match self {
+            Self::Cautious => why.is_grave(),
+            Self::Drop => n_left_out == 0 || why.is_grave(),
+            Self::Keep => false,
+        }
+    }
 }
 
 /// What is odd about a picture.
@@ -35,8 +61,27 @@ pub enum Why {
     },
 }
 
+impl Suspect {
+    /// What is odd about it, and whether it was left out.
+    pub(super) fn said(&self) -> String {
+        let left_out = if self.is_left_out { "left out: " } else { "" };
+        format!("{left_out}{}", self.why)
+    }
+}
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = if self.is_left_out {
+            "left out"
+        } else {
+            "taught all the same, so look at it"
+        };
+        write!(f, "{done}: `{}`: {}", self.part.path.display(), self.why)
+    }
+}
+
 impl Why {
-    /// Whether nothing should be taught before a person has looked; else it is only pointed out.
+    /// Whether it should not be taught before a person has looked; else it is only pointed out.
     pub fn is_grave(&self) -> bool {
         match self {
             Self::Unlike { times_usual, .. } => GRAVE_TIMES_USUAL <= *times_usual,
@@ -85,6 +130,7 @@ pub(super) fn outliers(look: &Look, parts: &[Part], distances: &[Distance]) -> V
             times_usual: distance.peak / scatter.usual(),
             at_px: look.at_px(part, distance.place),
         },
+        is_left_out: false,
     };
     far.into_iter().map(suspect).collect()
 }

@@ -39,6 +39,8 @@ pub struct Thresholds {
 pub(super) struct Scatter {
     centre: f64,
     deviation: f64,
+    /// The deviation as the parts nearest to the centre tell it: it holds while less than half are bad.
+    inner_deviation: f64,
     n: usize,
 }
 
@@ -50,16 +52,24 @@ impl Scatter {
         let [low, centre, high] = MIDDLE.map(|share| quantile(&logs, share));
         let deviation = (high - low) / (2.0 * normal_quantile(MIDDLE[2]));
         let is_usable = centre.is_finite() && 0.0 < deviation && deviation.is_finite();
+        let mut apart: Vec<f64> = logs.iter().map(|one| (one - centre).abs()).collect();
+        apart.sort_by(f64::total_cmp);
+        let inner_deviation = quantile(&apart, 0.5) / normal_quantile(0.75);
         is_usable.then_some(Self {
             centre,
             deviation,
+            inner_deviation: if 0.0 < inner_deviation {
+                inner_deviation
+            } else {
+                deviation
+            },
             n: logs.len(),
         })
     }
 
-    /// How many deviations a distance lies above the centre.
+    /// How many deviations a distance lies above the centre, whatever up to half of the parts are.
     pub(super) fn deviations(&self, distance: f32) -> f64 {
-        (f64::from(distance).ln() - self.centre) / self.deviation
+        (f64::from(distance).ln() - self.centre) / self.inner_deviation
     }
 
     /// The distance at the centre.
@@ -68,7 +78,7 @@ impl Scatter {
     }
 
     /// The distance that a share `rate` of good parts exceeds, for one part more than were measured.
-    fn exceeded_by(&self, rate: f64) -> f32 {
+    pub(super) fn exceeded_by(&self, rate: f64) -> f32 {
         let n = self.n as f64;
         let normal = normal_quantile(1.0 - rate);
         // Student's t with n - 1 degrees of freedom, by the first terms of its expansion around the

@@ -80,46 +80,54 @@ fn too_few_parts_are_refused_and_few_are_said() {
     );
 }
 
+/// Where a picture is said to be unlike all others.
+fn place(said: &Said, picture: &str) -> [f64; 2] {
+    let after = said.stderr.split(&format!("`{picture}`: at (")).nth(1);
+    let place = after.unwrap_or_else(|| panic!("`{picture}` is not named: {said}"));
+    let place = place.split(')').next().unwrap().split(", ");
+    let place: Vec<f64> = place.map(|number| number.parse().unwrap()).collect();
+    [place[0], place[1]]
+}
+
 #[test]
-fn a_bad_part_among_the_good_ones_is_named_with_its_place() {
+fn a_bad_part_among_the_good_ones_is_left_out_and_named_with_its_place() {
     let shop = Workshop::new();
     shop.good_parts(20);
+    let without = shop.teach(&["--json", "--version", "0.9.0"]).json();
     shop.write("good/30-dent.png", &dented(30));
-    let stopped = shop.teach(&["--json"]);
+    let said = shop.teach(&["--json"]);
     check(
-        &stopped,
-        3,
+        &said,
+        0,
         &[
-            "1 of 21 pictures do not look like good parts, so nothing was taught",
-            "`good/30-dent.png`: at (",
-            "--drop-suspicious",
-            "--keep-suspicious",
+            "left out: `good/30-dent.png`: at (",
+            "times the usual distance",
+            "`models/bracket/1.0.0/report.html` shows it",
+            "`--keep-suspicious` teaches it too",
         ],
     );
     // The dent is drawn at (134, 128).
-    let place = stopped
-        .stderr
-        .split("`good/30-dent.png`: at (")
-        .nth(1)
-        .unwrap();
-    let place: Vec<f64> = place
-        .split(')')
-        .next()
-        .unwrap()
-        .split(", ")
-        .map(|n| n.parse().unwrap())
-        .collect();
-    assert!(
-        (place[0] - 134.0).hypot(place[1] - 128.0) < 32.0,
-        "{place:?}"
-    );
-    assert!(!shop.path("models/bracket/1.0.0").exists());
-    let page = fs::read_to_string(shop.path("models/bracket/1.0.0-report.html")).unwrap();
-    assert!(page.contains("Suspicious pictures") && page.contains("30-dent.png"));
+    let [x, y] = place(&said, "good/30-dent.png");
+    assert!((x - 134.0).hypot(y - 128.0) < 32.0, "({x}, {y})");
+    let told = said.json();
+    assert_eq!(told["suspicious"][0]["left_out"], true, "{said}");
+    for key in ["n_good", "score_doubtful", "score_reject"] {
+        assert_eq!(told[key], without[key], "{key}: {said}");
+    }
+    for file in ["README.md", "report.html"] {
+        let text = fs::read_to_string(shop.path("models/bracket/1.0.0").join(file)).unwrap();
+        let words = [
+            "Suspicious pictures",
+            "30-dent.png",
+            "left out: ",
+            "1, of them 1 left out",
+        ];
+        assert!(
+            words.iter().all(|word| text.contains(word)),
+            "{file}: {text}"
+        );
+    }
 
-    let dropped = shop.teach(&["--drop-suspicious", "--json"]);
-    check(&dropped, 0, &["left out: `good/30-dent.png`"]);
-    assert_eq!(dropped.json()["n_good"], 20);
     let kept = shop.teach(&["--keep-suspicious", "--force", "--json"]);
     check(
         &kept,
@@ -127,6 +135,47 @@ fn a_bad_part_among_the_good_ones_is_named_with_its_place() {
         &["taught all the same, so look at it: `good/30-dent.png`"],
     );
     assert_eq!(kept.json()["n_good"], 21);
+}
+
+#[test]
+fn where_many_parts_look_bad_nothing_is_taught_until_a_person_has_looked() {
+    let shop = Workshop::new();
+    shop.good_parts(20);
+    // Each has another defect elsewhere: one and the same on many parts is how good parts look.
+    for (number, left, top) in [(30, 38, 106), (31, 106, 68), (32, 168, 118)] {
+        let mut marred = part(number, (0, 0));
+        for (x, y) in (left..left + 44).flat_map(|x| (top..top + 44).map(move |y| (x, y))) {
+            let chequers = u8::from((x / 4 + y / 4) % 2 == 0) * 255;
+            let level = [0, 255, chequers][number as usize - 30];
+            marred.put_pixel(x, y, Luma([level]));
+        }
+        shop.write(&format!("good/{number}-marred.png"), &marred);
+    }
+    let stopped = shop.teach(&["--json"]);
+    check(
+        &stopped,
+        3,
+        &[
+            "of 23 pictures do not look like good parts, so nothing was taught",
+            "`good/30-marred.png`: at (",
+            "`good/31-marred.png`: at (",
+            "`good/32-marred.png`: at (",
+            "--drop-suspicious",
+            "--keep-suspicious",
+        ],
+    );
+    assert!(!shop.path("models/bracket/1.0.0").exists());
+    let page = fs::read_to_string(shop.path("models/bracket/1.0.0-report.html")).unwrap();
+    assert!(
+        page.contains("Nothing was taught") && page.contains("30-marred.png"),
+        "{page}"
+    );
+
+    let dropped = shop.teach(&["--drop-suspicious", "--json"]);
+    check(&dropped, 0, &["left out: `good/30-marred.png`"]);
+    assert_eq!(dropped.json()["n_good"], 20, "{dropped}");
+    let kept = shop.teach(&["--keep-suspicious", "--force", "--json"]);
+    assert_eq!(kept.json()["n_good"], 23, "{kept}");
 }
 
 #[test]
@@ -159,6 +208,16 @@ fn a_camera_that_was_moved_between_the_pictures_is_noticed() {
         assert!(line.is_some(), "{number}: {said}");
     }
     assert!(!said.stderr.contains("`good/05.png`: it lies"), "{said}");
+}
+
+#[test]
+fn one_part_that_lies_elsewhere_is_left_out() {
+    let shop = Workshop::new();
+    shop.good_parts(20);
+    shop.write("good/30.png", &part(30, (18, -12)));
+    let said = shop.teach(&["--json"]);
+    check(&said, 0, &["left out: `good/30.png`: it lies ("]);
+    assert_eq!(said.json()["n_good"], 20, "{said}");
 }
 
 #[test]

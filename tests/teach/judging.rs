@@ -1,34 +1,8 @@
 //! What a taught package says of parts that it has not seen.
 
-use std::fs;
-use std::path::Path;
+use serde_json::Value;
 
-use crate::workshop::{Workshop, dented, part, real, scratched, surfaces};
-
-/// Verdicts of the pictures in a folder, through a station that `init` made for the package.
-fn verdicts(shop: &Workshop, recipe: &str, folder: &str) -> Vec<String> {
-    let station = format!("st-{folder}");
-    let said = shop.taktgate(&["init", &station, "--model", "models/bracket/1.0.0"]);
-    assert_eq!(said.code, Some(0), "{said}");
-    fs::write(shop.path(&station).join("recipe.toml"), recipe).unwrap();
-    let replay = [
-        "replay",
-        &station,
-        "--images",
-        folder,
-        "--mm-per-px",
-        "0.1",
-        "--no-pictures",
-    ];
-    let said = shop.taktgate(&[&replay[..], &["--json", "--out", "replayed"]].concat());
-    assert_eq!(said.code, Some(0), "{said}");
-    let lines = fs::read_to_string(shop.path("replayed/verdicts.jsonl")).unwrap();
-    let verdict = |line: &str| {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        line["verdict"].as_str().unwrap().to_owned()
-    };
-    lines.lines().map(verdict).collect()
-}
+use crate::workshop::{Workshop, dented, part, real, scratched, surfaces, take, verdicts};
 
 /// Teaches, and counts how many new good parts are not OK and how many bad ones are.
 fn check(shop: &Workshop, args: &[&str], n_good_stopped_max: usize, n_bad_passed_max: usize) {
@@ -38,8 +12,8 @@ fn check(shop: &Workshop, args: &[&str], n_good_stopped_max: usize, n_bad_passed
     assert_eq!(verified.code, Some(0), "{verified}");
     let good = verdicts(shop, &said.stdout, "new-good");
     let bad = verdicts(shop, &said.stdout, "new-bad");
-    let n_stopped = good.iter().filter(|verdict| *verdict != "ok").count();
-    let n_passed = bad.iter().filter(|verdict| *verdict == "ok").count();
+    let n_passed = |lines: &[Value]| lines.iter().filter(|line| line["verdict"] == "ok").count();
+    let (n_stopped, n_passed) = (good.len() - n_passed(&good), n_passed(&bad));
     assert!(
         n_stopped <= n_good_stopped_max && n_passed <= n_bad_passed_max,
         "{n_stopped} of {} good parts stopped, {n_passed} of {} bad parts passed\n{}",
@@ -79,30 +53,6 @@ fn surfaces_cut_from_the_samples_are_judged_and_every_scratch_is_found() {
         }
     }
     check(&shop, &["--keep-suspicious", "--size", "256x256"], 1, 0);
-}
-
-/// Copies every `step`th picture of a folder, `n_max` of them.
-fn take(shop: &Workshop, from: &Path, to: &str, (skip, step, n_max): (usize, usize, usize)) {
-    let mut pictures = Vec::new();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            pictures.push(path);
-        }
-    }
-    pictures.sort();
-    let folder = shop.path(to);
-    fs::create_dir_all(&folder).unwrap();
-    for picture in pictures.iter().skip(skip).step_by(step).take(n_max) {
-        let kind = picture
-            .parent()
-            .unwrap()
-            .file_name()
-            .unwrap()
-            .to_string_lossy();
-        let name = format!("{kind}-{}", picture.file_name().unwrap().to_string_lossy());
-        fs::copy(picture, folder.join(name)).unwrap();
-    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Pictures of parts, drawn or cut from the samples, and the real binary that is taught with them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -188,4 +189,65 @@ pub(crate) fn scratched(picture: &GrayImage) -> GrayImage {
         }
     }
     picture
+}
+
+/// What a station that `init` made for the package says of the pictures in a folder, a line each.
+pub(crate) fn verdicts(shop: &Workshop, recipe: &str, folder: &str) -> Vec<Value> {
+    let station = format!("st-{folder}");
+    let said = shop.taktgate(&["init", &station, "--model", "models/bracket/1.0.0"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    fs::write(shop.path(&station).join("recipe.toml"), recipe).unwrap();
+    let replay = [
+        "replay",
+        &station,
+        "--images",
+        folder,
+        "--mm-per-px",
+        "0.1",
+        "--no-pictures",
+    ];
+    let said = shop.taktgate(&[&replay[..], &["--json", "--out", "replayed"]].concat());
+    assert_eq!(said.code, Some(0), "{said}");
+    let lines = fs::read_to_string(shop.path("replayed/verdicts.jsonl")).unwrap();
+    let read = |line: &str| serde_json::from_str(line).unwrap();
+    lines.lines().map(read).collect()
+}
+
+/// Every `step`th picture of a folder and those below it, `n_max` of them.
+pub(crate) fn pictures(from: &Path, (skip, step, n_max): (usize, usize, usize)) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![from.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let ending = path.extension().map(OsStr::to_ascii_lowercase);
+            if path.is_dir() {
+                folders.push(path);
+            } else if ending.is_some_and(|ending| ending == "png" || ending == "jpg") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+        .into_iter()
+        .skip(skip)
+        .step_by(step)
+        .take(n_max)
+        .collect()
+}
+
+/// Copies them.
+pub(crate) fn take(shop: &Workshop, from: &Path, to: &str, which: (usize, usize, usize)) {
+    let folder = shop.path(to);
+    fs::create_dir_all(&folder).unwrap();
+    for picture in pictures(from, which) {
+        let kind = picture.parent().unwrap().file_name().unwrap();
+        let name = picture.file_name().unwrap().to_string_lossy();
+        fs::copy(
+            &picture,
+            folder.join(format!("{}-{name}", kind.to_string_lossy())),
+        )
+        .unwrap();
+    }
 }

@@ -40,13 +40,33 @@ fn the_graph_and_the_study_measure_the_same_distance() {
         bank.leave_one_out(grid, 2, &|| {}),
         bank.leave_one_out(grid, 1, &|| {})
     );
-    let (lesson, _) = bank.lesson(whitening);
+    let frames = bank.means();
+    let apart = new.map(|seed| {
+        let mean = whitening
+            .apply(&rows(seed).view())
+            .mean_axis(Axis(0))
+            .unwrap();
+        let squares = frames
+            .outer_iter()
+            .map(|frame| (&frame - &mean).mapv(|one| one * one).sum());
+        squares.fold(f32::INFINITY, f32::min).sqrt()
+    });
+    let (mut lesson, _) = bank.lesson(whitening, frames);
     let map = MapNet::load(&backbone, &lesson, &runtime, &options).unwrap();
     for (seed, expected) in new.into_iter().zip(expected) {
         let map = map.map(&tensor(seed), SIDE_PX, SIDE_PX).unwrap();
         let score = map.iter().copied().fold(0.0, f32::max);
         let found = score / (1.0 - score);
         assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
+    }
+    // So much that no place is as unlike as the whole.
+    lesson.world = 50.0;
+    let map = MapNet::load(&backbone, &lesson, &runtime, &options).unwrap();
+    for (seed, apart) in new.into_iter().zip(apart) {
+        let map = map.map(&tensor(seed), SIDE_PX, SIDE_PX).unwrap();
+        let score = map.iter().copied().fold(0.0, f32::max);
+        let found = score / (1.0 - score) / lesson.world;
+        assert!((found / apart - 1.0).abs() < 2e-3, "{found} {apart}");
     }
 }
 
