@@ -99,15 +99,32 @@ class Candidates(nn.Module):
 
     All cells, in their order. The best 300 would be fewer, but two that are nearly as good change places
     by rounding, and a golden vector would then differ on a machine that computes rightly.
+
+    With `mirrors` the picture is looked at in the mirror too, once for each, and each cell says the mean.
     """
 
-    def __init__(self, detector: Detector, size_px: tuple[int, int]):
+    def __init__(self, detector: Detector, size_px: tuple[int, int], mirrors: tuple[str, ...] = ()):
         super().__init__()
-        self.detector = detector
+        self.detector, self.size_px, self.mirrors = detector, size_px, mirrors
         self.register_buffer("edges", torch.tensor([*size_px, *size_px], dtype=torch.float32), persistent=False)
 
+    def _in_mirror(self, image: torch.Tensor, mirror: str) -> torch.Tensor:
+        """What the detector says of the mirrored picture, as if it had seen it unmirrored."""
+        axis, side_px = {"horizontal": (2, self.size_px[0]), "vertical": (1, self.size_px[1])}[mirror]
+        said, levels, first = self.detector(image.flip(axis + 1)), [], 0
+        for stride in self.detector.strides:
+            columns, rows = self.size_px[0] // stride, self.size_px[1] // stride
+            level = said[:, first:first + rows * columns].reshape(-1, rows, columns, said.shape[2])
+            levels.append(level.flip(axis).flatten(1, 2))
+            first += rows * columns
+        x1, y1, x2, y2, logits = torch.cat(levels, 1).split([1, 1, 1, 1, said.shape[2] - 4], 2)
+        if mirror == "horizontal":
+            return torch.cat([side_px - x2, y1, side_px - x1, y2, logits], 2)
+        return torch.cat([x1, side_px - y2, x2, side_px - y1, logits], 2)
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        said = self.detector(image)
+        looks = [self.detector(image)] + [self._in_mirror(image, mirror) for mirror in self.mirrors]
+        said = torch.stack(looks).mean(0)
         boxes = torch.minimum(said[..., :4].clamp(min=0), self.edges)
         low, high = boxes[..., :2], boxes[..., 2:]
         scores = torch.sigmoid(said[..., 4:])
