@@ -31,21 +31,24 @@ class Separable(nn.Sequential):
 
 
 class Head(nn.Module):
-    """Scores and distances of one level, each from its own two layers."""
+    """Scores and distances of one level, each from its own two layers; scores know the mean of the coarsest map too."""
 
     def __init__(self, n: int, n_labels: int):
         super().__init__()
         self.score_layers = nn.Sequential(Separable(n), Separable(n))
         self.reach_layers = nn.Sequential(Separable(n), Separable(n))
         self.scores = nn.Conv2d(n, n_labels, 1)
+        self.whole = nn.Linear(n, n)
         self.reach = nn.Conv2d(n, 4, 1)
         nn.init.constant_(self.scores.bias, -math.log(1 / SCORE_AT_START - 1))
         nn.init.constant_(self.reach.bias, math.log(REACH_AT_START))
         for layer in (self.scores, self.reach):
             nn.init.normal_(layer.weight, std=0.01)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.reach(self.reach_layers(x)), self.scores(self.score_layers(x))], 1)
+    def forward(self, x: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        # What a place is called depends on the whole picture: a texture has one kind of defect, not all of them.
+        near = self.score_layers(x) + self.whole(mean)[:, :, None, None]
+        return torch.cat([self.reach(self.reach_layers(x)), self.scores(near)], 1)
 
 
 class Detector(nn.Module):
@@ -75,7 +78,8 @@ class Detector(nn.Module):
         maps = [mix(x) for mix, x in zip(self.down, maps)]
         for index in range(1, len(maps)):
             maps[index] = self.up[index - 1](maps[index] + self.shrink[index - 1](maps[index - 1]))
-        raw = torch.cat([head(x).flatten(2) for head, x in zip(self.heads, maps)], 2).transpose(1, 2).float()
+        mean = maps[-1].mean((2, 3))
+        raw = torch.cat([head(x, mean).flatten(2) for head, x in zip(self.heads, maps)], 2).transpose(1, 2).float()
         centres, strides = (cells.to(raw.device) for cells in grid((x.shape[3], x.shape[2]), self.strides))
         reach = raw[..., :4].clamp(max=LOG_REACH_MAX).exp() * strides
         boxes = torch.cat([centres - reach[..., :2], centres + reach[..., 2:]], 2)
