@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench train-setup models-real exporters clean
+.PHONY: help setup demo test lint lint-tools bench figures train-setup models-real exporters clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -52,6 +52,10 @@ models-real: ## train models on the real pictures in TAKTGATE_DATA, into models/
 	for model in $(MODELS_REAL); do \
 		.deps/train/bin/python models/train/train.py models/train/$$model.toml --out models/real --threads 1 || exit 1; \
 	done
+
+figures: ## the table of models/README.md: all models that are here on the labelled sets in TAKTGATE_DATA
+	cargo build --release
+	scripts/model-figures.py
 
 exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
 	@scripts/exporters.sh

@@ -126,6 +126,27 @@ def check_a_detector_learns_one_picture() -> None:
     assert shipped.shape == (6, 80) and (shipped[2:4] > 0).all() and (0 <= shipped[4:]).all() and (shipped[4:] <= 1).all()
 
 
+def check_a_picture_and_its_mirror_image_get_the_same_boxes() -> None:
+    torch.manual_seed(1)
+    network = Detector(3, [8, 16, 32], 16, pretrained=False, n_frozen=0).eval()
+    for head in network.heads:
+        torch.nn.init.normal_(head.reach.weight, std=0.1)
+        torch.nn.init.normal_(head.scores.weight, std=0.1)
+    size, image = (96, 64), torch.rand(1, 3, 64, 96)
+
+    def sorted_rows(said: torch.Tensor) -> torch.Tensor:
+        rows = said[0].T.round(decimals=3)
+        return rows[np.lexsort(rows.numpy().T)]
+
+    for mirror, axis in (("horizontal", 3), ("vertical", 2)):
+        both = Candidates(network, size, (mirror,))
+        with torch.no_grad():
+            plain, mirrored = both(image), both(image.flip(axis))
+        place = 0 if mirror == "horizontal" else 1
+        mirrored[:, place] = size[place] - mirrored[:, place]
+        assert torch.allclose(sorted_rows(plain), sorted_rows(mirrored), atol=2e-3), mirror
+
+
 def check_folding_norms_changes_nothing() -> None:
     torch.manual_seed(1)
     network = lite0.Lite0().eval()
@@ -231,7 +252,7 @@ def check_the_mixture_fades_from_renders_to_real_pictures() -> None:
 def check_settings_files_are_whole() -> None:
     from train import read_settings
 
-    for path in sorted(HERE.glob("*.toml")):
+    for path in sorted(set(HERE.glob("*.toml")) - {HERE / "backbone.toml"}):  # that one is for backbone.py
         settings = read_settings(path, None)
         assert {"name", "version", "description", "input", "training", "card"} <= set(settings), path.name
         tomllib.loads(path.read_text())

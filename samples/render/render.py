@@ -111,6 +111,30 @@ def write_samples(name: str, out: Path, n_frames: int, seed: int) -> None:
     (out / "truth.toml").write_text("\n".join(lines) + "\n")
 
 
+def write_folders(name: str, out: Path, n_good: int, seed: int) -> None:
+    """Writes the folders of MVTec AD: good parts to learn from, and a test of half as many good ones and one bad a class.
+
+    Frames have half the size; frame N of all, counted through, has the seed `seed + N`.
+    """
+    scene = load_scene(name)
+    test = [("good", [], []) for _ in range(n_good // 2)] + [(defect, [defect], []) for defect in scene.CLASSES * 2]
+    parts = [("train/good", [], [])] * n_good + [(f"test/{kind}", defects, hard) for kind, defects, hard in test]
+    if seed < 0 or seed + len(parts) not in SEEDS["samples"]:
+        raise SystemExit(f"seed {seed} with {len(parts)} frames leaves the samples' range {SEEDS['samples']}")
+    for number, (folder, defects, hard) in enumerate(parts, start=1):
+        part = scene.draw(np.random.default_rng(seed + number), list(defects), hard)
+        half = (part.image.shape[1] // 2, part.image.shape[0] // 2)
+        frame = out / folder / f"{number:03}.jpg"
+        frame.parent.mkdir(parents=True, exist_ok=True)
+        image = cv2.resize(part.image, half, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(frame), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if defects:
+            mask = out / folder.replace("test", "ground_truth") / f"{number:03}_mask.png"
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            small = cv2.resize(part.mask, half, interpolation=cv2.INTER_NEAREST)
+            cv2.imwrite(str(mask), np.where(small > 0, 255, 0).astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Render sample frames of a scene with their truth.",
@@ -120,8 +144,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder that gets frames/, truth/ and truth.toml")
     parser.add_argument("--n", type=int, default=12, help="number of frames (default 12)")
     parser.add_argument("--seed", type=int, default=100, help="frame NN is drawn with seed + NN (default 100)")
+    parser.add_argument("--folders", action="store_true", help="write train/good with --n frames, and test, as MVTec AD")
     arguments = parser.parse_args()
-    write_samples(arguments.scene, arguments.out, arguments.n, arguments.seed)
+    write = write_folders if arguments.folders else write_samples
+    write(arguments.scene, arguments.out, arguments.n, arguments.seed)
 
 
 if __name__ == "__main__":

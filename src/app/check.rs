@@ -73,10 +73,11 @@ impl Checked {
         for calibration in files.calibrations() {
             self.calibration(calibration);
         }
-        for (model, report) in make_ready(&station, files)?.reports {
+        let ready = make_ready(&station, files)?;
+        for (model, report) in &ready.reports {
             self.note(format!("model {model}"), report.to_string());
         }
-        Ok(())
+        Ok(ready.check_latency(station.deadlines.deadline)?)
     }
 
     fn cameras(&mut self, station: &Station) {

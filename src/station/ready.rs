@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::calibration::Calibration;
 use crate::config::{ConfigError, Mistakes};
@@ -44,14 +45,16 @@ pub enum StationError {
         #[source]
         cause: ModelError,
     },
-    /// A model that can never answer in time.
+    /// Models that can never answer in time.
     #[error(
-        "model `{model}` takes {latency_ms} ms a run, the deadline is {deadline_ms} ms; give it more time, more threads or a smaller model"
+        "the models of `{part_type}` take {latency_ms} ms a part ({models}), the deadline is {deadline_ms} ms; give them more time, more threads or smaller models"
     )]
     TooSlow {
-        /// Name and version.
-        model: String,
-        /// The middle of the latency self-test.
+        /// The part type of the recipe that names them.
+        part_type: String,
+        /// Each model that a part asks, in their order.
+        models: String,
+        /// The middles of their latency self-tests, added up: they run one after the other.
         latency_ms: u128,
         /// The station's deadline.
         deadline_ms: u128,
@@ -113,6 +116,32 @@ pub struct Ready {
     pub inspectors: Vec<Inspector>,
     /// What the tests of each model said.
     pub reports: Vec<(String, LoadReport)>,
+}
+
+impl Ready {
+    /// Whether the models of every recipe can answer before `deadline`.
+    ///
+    /// # Errors
+    /// [`StationError::TooSlow`] with the first recipe whose models cannot.
+    pub fn check_latency(&self, deadline: Duration) -> Result<(), StationError> {
+        let latency = |model: &String| {
+            let report = self.reports.iter().find(|(name, _)| name == model);
+            report.map_or(Duration::ZERO, |(_, report)| report.latency_median)
+        };
+        for recipe in self.inspectors.iter().map(Inspector::recipe) {
+            let models = recipe.views.iter().flat_map(|view| &view.models);
+            let of_part: Duration = models.clone().map(latency).sum();
+            if deadline <= of_part {
+                return Err(StationError::TooSlow {
+                    part_type: recipe.part_type.to_string(),
+                    models: models.map(String::as_str).collect::<Vec<_>>().join(", "),
+                    latency_ms: of_part.as_millis(),
+                    deadline_ms: deadline.as_millis(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads a station file.

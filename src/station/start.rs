@@ -74,7 +74,6 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let (events, to_handle) = sync_channel(EVENTS_MAX);
     let (triggers, to_inspect) = sync_channel(station.deadlines.open_parts_max);
     let Loaded { used, reports } = start_inspecting(&station, files, to_inspect, events.clone())?;
-    check_latency(&station, &reports)?;
     let store = RecordStore::open(&station.data.join("records.sqlite"))?;
     let archive = ImageArchive::start(&station.data.join("images"), station.archive)?;
     let broker = start_broker(&mut station)?;
@@ -158,20 +157,6 @@ fn start_inspecting(
             cause: std::io::Error::other("it ended while it loaded the models"),
         })
     })
-}
-
-fn check_latency(station: &Station, reports: &[(String, LoadReport)]) -> Result<(), StationError> {
-    let deadline = station.deadlines.deadline;
-    for (model, report) in reports {
-        if deadline <= report.latency_median {
-            return Err(StationError::TooSlow {
-                model: model.clone(),
-                latency_ms: report.latency_median.as_millis(),
-                deadline_ms: deadline.as_millis(),
-            });
-        }
-    }
-    Ok(())
 }
 
 // Only the folder itself: a missing parent is rather a disk that is not mounted.

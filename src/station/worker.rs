@@ -12,7 +12,7 @@ use crate::model::LoadReport;
 use crate::source::FrameSource;
 
 use super::config::Station;
-use super::ready::{Files, Ready, StationError, make_ready, open_source};
+use super::ready::{Files, StationError, make_ready, open_source};
 use super::run::Event;
 
 /// A part that has been inspected, with the frames for the archive.
@@ -35,10 +35,8 @@ impl Worker {
         station: &Station,
         files: Files,
     ) -> Result<(Self, Vec<(String, LoadReport)>), StationError> {
-        let Ready {
-            inspectors,
-            reports,
-        } = make_ready(station, files)?;
+        let ready = make_ready(station, files)?;
+        ready.check_latency(station.deadlines.deadline)?;
         let mut sources = BTreeMap::new();
         for camera in &station.cameras {
             sources.insert(camera.name.clone(), open_source(camera)?);
@@ -46,9 +44,9 @@ impl Worker {
         Ok((
             Self {
                 sources,
-                inspectors,
+                inspectors: ready.inspectors,
             },
-            reports,
+            ready.reports,
         ))
     }
 

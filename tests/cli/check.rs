@@ -28,6 +28,37 @@ fn a_station_without_a_mistake() {
     "#);
 }
 
+#[test]
+fn models_that_can_never_answer_in_time_are_told_for_the_whole_part() {
+    let scene = Scene::with_station();
+    let models = format!("models = {:?}", format!("{ROOT}/models"));
+    scene.replace("st-07/station.toml", "models = \"../models\"", &models);
+    scene.replace(
+        "st-07/station.toml",
+        "[mqtt]",
+        "[deadlines]\ndeadline_ms = 6\nanswer_margin_ms = 1\n\n[mqtt]",
+    );
+    let model = shipped_model("stamping-surface");
+    scene.replace("st-07/recipe.toml", "anomaly/1.0.0", &model);
+    let view = scene.read("st-07/recipe.toml");
+    let view = view.split_once("[[views]]").unwrap().1;
+    let (second, third) = (view.replace("top", "side"), view.replace("top", "end"));
+    let all = format!("[[views]]{second}\n[[views]]{third}");
+    scene.write("st-07/recipe.toml", scene.read("st-07/recipe.toml") + &all);
+    let told = scene.taktgate(&["check", "st-07"]);
+    assert!(told.starts_with("exit 3"), "{told}");
+    let models = format!("ms a part ({model}, {model}, {model}), the deadline is 6 ms");
+    assert!(told.contains(&models), "{told}");
+}
+
+/// The name and version of the one shipped package of this name.
+fn shipped_model(name: &str) -> String {
+    let versions = fs::read_dir(format!("{ROOT}/models/{name}")).unwrap();
+    let versions: Vec<_> = versions.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    format!("{name}/{}", versions.first().unwrap().display())
+}
+
 /// What `check` says of a sample; its model may be trained anew, so no figure of it is held.
 fn sample(scene: &Scene, name: &str) -> String {
     scene.taktgate(&["check", &format!("{ROOT}/samples/{name}")])

@@ -31,21 +31,24 @@ class Separable(nn.Sequential):
 
 
 class Head(nn.Module):
-    """Scores and distances of one level, each from its own two layers."""
+    """Scores and distances of one level, each from its own two layers; scores know the mean of the coarsest map too."""
 
     def __init__(self, n: int, n_labels: int):
         super().__init__()
         self.score_layers = nn.Sequential(Separable(n), Separable(n))
         self.reach_layers = nn.Sequential(Separable(n), Separable(n))
         self.scores = nn.Conv2d(n, n_labels, 1)
+        self.whole = nn.Linear(n, n)
         self.reach = nn.Conv2d(n, 4, 1)
         nn.init.constant_(self.scores.bias, -math.log(1 / SCORE_AT_START - 1))
         nn.init.constant_(self.reach.bias, math.log(REACH_AT_START))
         for layer in (self.scores, self.reach):
             nn.init.normal_(layer.weight, std=0.01)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.reach(self.reach_layers(x)), self.scores(self.score_layers(x))], 1)
+    def forward(self, x: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        # What a place is called depends on the whole picture: a texture has one kind of defect, not all of them.
+        near = self.score_layers(x) + self.whole(mean)[:, :, None, None]
+        return torch.cat([self.reach(self.reach_layers(x)), self.scores(near)], 1)
 
 
 class Detector(nn.Module):
@@ -75,7 +78,8 @@ class Detector(nn.Module):
         maps = [mix(x) for mix, x in zip(self.down, maps)]
         for index in range(1, len(maps)):
             maps[index] = self.up[index - 1](maps[index] + self.shrink[index - 1](maps[index - 1]))
-        raw = torch.cat([head(x).flatten(2) for head, x in zip(self.heads, maps)], 2).transpose(1, 2).float()
+        mean = maps[-1].mean((2, 3))
+        raw = torch.cat([head(x, mean).flatten(2) for head, x in zip(self.heads, maps)], 2).transpose(1, 2).float()
         centres, strides = (cells.to(raw.device) for cells in grid((x.shape[3], x.shape[2]), self.strides))
         reach = raw[..., :4].clamp(max=LOG_REACH_MAX).exp() * strides
         boxes = torch.cat([centres - reach[..., :2], centres + reach[..., 2:]], 2)
@@ -99,15 +103,32 @@ class Candidates(nn.Module):
 
     All cells, in their order. The best 300 would be fewer, but two that are nearly as good change places
     by rounding, and a golden vector would then differ on a machine that computes rightly.
+
+    With `mirrors` the picture is looked at in the mirror too, once for each, and each cell says the mean.
     """
 
-    def __init__(self, detector: Detector, size_px: tuple[int, int]):
+    def __init__(self, detector: Detector, size_px: tuple[int, int], mirrors: tuple[str, ...] = ()):
         super().__init__()
-        self.detector = detector
+        self.detector, self.size_px, self.mirrors = detector, size_px, mirrors
         self.register_buffer("edges", torch.tensor([*size_px, *size_px], dtype=torch.float32), persistent=False)
 
+    def _in_mirror(self, image: torch.Tensor, mirror: str) -> torch.Tensor:
+        """What the detector says of the mirrored picture, as if it had seen it unmirrored."""
+        axis, side_px = {"horizontal": (2, self.size_px[0]), "vertical": (1, self.size_px[1])}[mirror]
+        said, levels, first = self.detector(image.flip(axis + 1)), [], 0
+        for stride in self.detector.strides:
+            columns, rows = self.size_px[0] // stride, self.size_px[1] // stride
+            level = said[:, first:first + rows * columns].reshape(-1, rows, columns, said.shape[2])
+            levels.append(level.flip(axis).flatten(1, 2))
+            first += rows * columns
+        x1, y1, x2, y2, logits = torch.cat(levels, 1).split([1, 1, 1, 1, said.shape[2] - 4], 2)
+        if mirror == "horizontal":
+            return torch.cat([side_px - x2, y1, side_px - x1, y2, logits], 2)
+        return torch.cat([x1, side_px - y2, x2, side_px - y1, logits], 2)
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        said = self.detector(image)
+        looks = [self.detector(image)] + [self._in_mirror(image, mirror) for mirror in self.mirrors]
+        said = torch.stack(looks).mean(0)
         boxes = torch.minimum(said[..., :4].clamp(min=0), self.edges)
         low, high = boxes[..., :2], boxes[..., 2:]
         scores = torch.sigmoid(said[..., 4:])

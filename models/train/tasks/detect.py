@@ -113,7 +113,7 @@ class Detect(Real):
         return {"map50": value, "worth": value}
 
     def shipped(self, network: torch.nn.Module) -> torch.nn.Module:
-        return Candidates(network, self.size_px)
+        return Candidates(network, self.size_px, tuple(self.settings.get("shipped", {}).get("mirrors", ())))
 
     def thresholds(self, network: torch.nn.Module) -> dict:
         """The overlap with the best mAP on validation; detections begin low, a recipe decides where they count."""
