@@ -16,8 +16,9 @@ from data.renders import Parts
 from losses import IGNORE
 
 
-# Share of good validation parts that a person may have to look at.
-REVIEW_MAX = 0.02
+# Shares of good validation parts that may be rejected, and that may be rejected or in doubt; four in ten of them are
+# of those that look bad.
+OVERKILL_MAX, REVIEW_MAX = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -86,26 +87,16 @@ def choose_thresholds(probabilities: np.ndarray, parts: Parts) -> Thresholds:
             if best is None or value > best[0] + 1e-9:
                 best = (value, Thresholds(pixel_threshold, area_min_px), scores)
     _, chosen, scores = best
-    reject = _confidence(scores, bad, chosen.pixel_threshold)
-    doubtful = _doubtful_from(scores[~bad], reject, chosen.pixel_threshold)
+    reject, doubtful = (_exceeded_by(scores[~bad], share, chosen.pixel_threshold) for share in (OVERKILL_MAX, REVIEW_MAX))
     return Thresholds(chosen.pixel_threshold, chosen.area_min_px, reject, doubtful)
 
 
-def _doubtful_from(good_scores: np.ndarray, reject: float, lowest: float) -> float:
-    """The smallest score that sends at most the share REVIEW_MAX of good parts to review."""
-    candidates = np.round(np.arange(lowest, reject + 0.005, 0.01), 2)
-    review = np.array([((good_scores >= c) & (good_scores < reject)).mean() for c in candidates])
-    return float(candidates[np.argmax(review <= REVIEW_MAX)])
-
-
-def _confidence(scores: np.ndarray, bad: np.ndarray, lowest: float) -> float:
-    """Middle of the range of thresholds with the best recall less four times the overkill.
-
-    Four times, because on a line nearly all parts are good.
-    """
-    candidates = np.round(np.arange(lowest, 0.991, 0.01), 2)
-    worth = np.array([(scores[bad] >= c).mean() - 4 * (scores[~bad] >= c).mean() for c in candidates])
-    return float(round(np.median(candidates[worth >= worth.max() - 1e-9]), 2))
+def _exceeded_by(good_scores: np.ndarray, share: float, lowest: float) -> float:
+    """The smallest score, in half hundredths, that at most this share of good parts reaches."""
+    candidates = np.arange(round(lowest * 200), 200) / 200
+    reached = np.array([(good_scores >= candidate).mean() for candidate in candidates])
+    met = candidates[reached <= share]
+    return float(met[0] if len(met) else candidates[-1])
 
 
 def pixel_f1(probabilities: np.ndarray, truth: np.ndarray, pixel_threshold: float) -> float:
@@ -141,9 +132,11 @@ def operating_point(probabilities: np.ndarray, parts: Parts, thresholds: Thresho
         entry[1] += 1
 
     for maps, truth, defects, hard in zip(probabilities, parts.truth, parts.defects, parts.hard):
-        found = [r for r in regions(maps, thresholds) if r.score >= thresholds.confidence_threshold]
+        held = [r for r in regions(maps, thresholds) if r.score >= thresholds.doubtful_from]
+        found = [r for r in held if r.score >= thresholds.confidence_threshold]
         kind = "bad" if defects else "hard good" if hard else "plain good"
         count(kind, bool(found))
+        count(f"held {kind}", bool(held))
         for name in defects:
             label = labels.index(name) + 1
             hits = [r for r in found if r.label == label and (truth[r.cells] == label).any()]
@@ -172,12 +165,12 @@ def section(figures: dict, counts: dict, labels: list[str], limits: Thresholds) 
         f"| recall of bad parts with no good part rejected | {figures['recall_at_0_overkill']:.3f} |",
         f"| recall of bad parts with 1 % of the good rejected | {figures['recall_at_1pct_overkill']:.3f} |",
         "", f"With a region's mean of {limits.confidence_threshold} for a reject ({limits.doubtful_from} for doubt):",
-        "", "| parts | rejected |", "| --- | --- |",
-        *(f"| {kind} | {_percent(counts.get(kind))} |" for kind in kinds),
-        *(f"| good, with {name.removeprefix('hard ')} | {_percent(counts[name])} |" for name in hard),
+        "", "| parts | rejected | rejected or in doubt |", "| --- | --- | --- |",
+        *(f"| {kind} | {_percent(counts.get(kind))} | {_percent(counts.get(f'held {kind}'))} |" for kind in kinds),
+        "", "| good parts that look bad | rejected |", "| --- | --- |",
+        *(f"| {name.removeprefix('hard ')} | {_percent(counts[name])} |" for name in hard),
         "", "| class | found under its name | found under any name |", "| --- | --- | --- |",
         *(f"| {name} | {_percent(counts.get(f'class {name}'))} | {_percent(counts.get(f'anywise {name}'))} |"
           for name in labels),
-        "", "A part is rejected when any region is left; its score is the best region's mean probability. "
-        "Doubt is not counted here.",
+        "", "A part is rejected when any region is left; its score is the best region's mean probability.",
     ])
