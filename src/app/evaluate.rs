@@ -27,9 +27,9 @@ use require::Requirement;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  taktgate evaluate models/stamping-surface/0.1.0 samples/stamping
+  taktgate evaluate models/stamping-surface/0.2.0 samples/stamping
   taktgate evaluate samples/stamping samples/stamping --out out/recipe
-  taktgate evaluate models/welding-seam/0.1.0 WELDS --good good_weld --map defect=crack
+  taktgate evaluate models/welding-seam/0.2.0 WELDS --good good_weld --map defect=crack
   taktgate evaluate PACKAGE DATA --against out/before --require 'escape<=0.01'
   taktgate evaluate PACKAGE --all-bad ANOTHER_WORLD")]
 pub(crate) struct EvaluateArgs {

@@ -14,7 +14,7 @@ use super::print::say;
 #[command(after_help = "\
 Examples:
   taktgate init st-07
-  taktgate init st-07 --model models/stamping-surface/0.1.0")]
+  taktgate init st-07 --model models/stamping-surface/0.2.0")]
 pub(crate) struct InitArgs {
     /// The folder to make; it must not be there yet.
     folder: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct InitArgs {
     #[arg(
         long,
         value_name = "PACKAGE",
-        default_value = "models/stamping-surface/0.1.0"
+        default_value = "models/stamping-surface/0.2.0"
     )]
     model: PathBuf,
 }

@@ -13,7 +13,7 @@ use super::print::{failed, say, table};
 #[derive(Subcommand)]
 pub(crate) enum ModelCommand {
     /// Shows a package: task, input, labels, thresholds, what it was trained on, what it scores.
-    #[command(after_help = "Example:\n  taktgate model inspect models/stamping-surface/0.1.0")]
+    #[command(after_help = "Example:\n  taktgate model inspect models/stamping-surface/0.2.0")]
     Inspect(PackageArgs),
     /// Loads a package, runs its golden vectors and measures its latency.
     #[command(after_help = "Example:\n  taktgate model verify models/*/0.1.0 --threads 1 --json")]

@@ -339,7 +339,7 @@ revision = 3
 [[views]]
 name = "top"
 camera = "cam-1"
-model = "stamping-surface/0.1.0"
+model = "stamping-surface/0.2.0"
 prepare = ["undistort", "one_map", { clahe = { clip_limit = 2.0, tiles = 8 } }]
 [[views.zones]]
 name = "A"
@@ -395,7 +395,7 @@ score_reject = 0.7
             (view.models, view.disagreement)
         };
         let second = |lines: &str| GOOD.replace("prepare =", &format!("{lines}\nprepare ="));
-        let first = "stamping-surface/0.1.0".to_owned();
+        let first = "stamping-surface/0.2.0".to_owned();
         assert_eq!(models(GOOD), (vec![first.clone()], Disagreement::Doubtful));
         let both = vec![first, "door-taught/1.0.0".to_owned()];
         let taught = "second_model = \"door-taught/1.0.0\"";
@@ -405,7 +405,7 @@ score_reject = 0.7
         );
         let strict = format!("{taught}\nwhen_models_disagree = \"reject\"");
         assert_eq!(models(&second(&strict)), (both, Disagreement::Reject));
-        let twice = "second_model = \"stamping-surface/0.1.0\"";
+        let twice = "second_model = \"stamping-surface/0.2.0\"";
         insta::assert_snapshot!(error(&second(twice)), @"`recipe.toml`: `views.top.second_model` is its `model` again; name another package or leave it out");
         insta::assert_snapshot!(error(&second("second_model = \"door\"")), @"`recipe.toml`: `views.top.second_model = door` is no package; write `name/version`");
         insta::assert_snapshot!(error(&second("when_models_disagree = \"reject\"")), @"`recipe.toml`: `views.top.when_models_disagree` needs a `second_model` that can disagree");
@@ -416,7 +416,7 @@ score_reject = 0.7
         let wrong = GOOD
             .replace("revision = 3", "revision = 0")
             .replace("part_type = \"door\"", "part_type = \"\"")
-            .replace("stamping-surface/0.1.0", "../../etc/passwd")
+            .replace("stamping-surface/0.2.0", "../../etc/passwd")
             .replace("clip_limit = 2.0", "clip_limit = nan")
             .replace("score_reject = 0.7", "score_reject = 0.3")
             .replace("\"undistort\", ", "");

@@ -75,7 +75,7 @@ fn the_sample_stamping_has_no_mistake() {
     │ camera cam-top ┆ opens │
     │ recipe door-inner ┆ revision 1, 1 view(s) │
     │ calibration cam-top ┆ valid until [TIME], [RMS] px rms │
-    │ model stamping-surface/0.1.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
+    │ model stamping-surface/0.2.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
     └─┴─┘
     no mistake found
     ");
@@ -92,7 +92,7 @@ fn the_sample_welding_has_no_mistake() {
     │ camera cam-seam ┆ opens │
     │ recipe side-member-seam ┆ revision 1, 1 view(s) │
     │ calibration cam-seam ┆ valid until [TIME], [RMS] px rms │
-    │ model welding-seam/0.1.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
+    │ model welding-seam/0.2.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
     └─┴─┘
     no mistake found
     ");

@@ -3,7 +3,7 @@
     .deps/exporters/bin/python tests/evaluate/whole.py samples/stamping > tests/evaluate/whole.json
 
 ONNX Runtime, OpenCV, scikit-learn and anomalib in Python do what `taktgate evaluate
-models/stamping-surface/0.1.0 samples/stamping` does, from the picture file on; `tests/evaluate.rs`
+models/stamping-surface/0.2.0 samples/stamping` does, from the picture file on; `tests/evaluate.rs`
 compares. JPEG decoders differ by a grey level, so only a scene of PNG pictures gives equal scores.
 """
 
@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 
 import reference
 
-PACKAGE = pathlib.Path(__file__).parents[2] / "models/stamping-surface/0.1.0"
+PACKAGE = pathlib.Path(__file__).parents[2] / "models/stamping-surface/0.2.0"
 
 
 def image_score(probabilities, thresholds):

@@ -18,7 +18,7 @@ const FIGURES: [&str; 5] = [
 ];
 
 fn package() -> String {
-    format!("{ROOT}/models/stamping-surface/0.1.0")
+    format!("{ROOT}/models/stamping-surface/0.2.0")
 }
 
 /// Figures within one tolerance, scores of the pictures within another.
