@@ -16,17 +16,10 @@ from data.renders import Parts
 from losses import IGNORE
 
 
-# Shares of good validation parts that may be rejected, and that may be rejected or in doubt; four in ten of them are
-# of those that look bad.
-OVERKILL_MAX, REVIEW_MAX = 0.01, 0.1
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    pixel_threshold: float
-    area_min_px: int
-    confidence_threshold: float = 0.0  # the operating point: from here a part is rejected
-    doubtful_from: float = 0.0  # where detections begin: up to the operating point they are doubt
+# Shares of good validation parts that may be rejected, and held, for each class; four in ten are good ones that look bad.
+OVERKILL_MAX, REVIEW_MAX = 0.01, 0.03
+# A class that no good part shows is rejected from here, and doubtful wherever a region is left.
+SURE = 0.8
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,20 @@ class Region:
     area_px: int
     box: tuple[int, int, int, int]  # column, row, width, height, in output cells
     cells: tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    pixel_threshold: float
+    area_min_px: int
+    confidence_threshold: float = 0.0  # the operating point: from here a part is rejected
+    class_limits: tuple[tuple[float, float], ...] = ()  # for each label, from where a region is doubt, and a reject
+
+    def rejects(self, region: Region) -> bool:
+        return region.score >= self.class_limits[region.label - 1][1]
+
+    def holds(self, region: Region) -> bool:
+        return region.score >= self.class_limits[region.label - 1][0]
 
 
 def regions(probabilities: np.ndarray, thresholds: Thresholds) -> list[Region]:
@@ -87,8 +94,19 @@ def choose_thresholds(probabilities: np.ndarray, parts: Parts) -> Thresholds:
             if best is None or value > best[0] + 1e-9:
                 best = (value, Thresholds(pixel_threshold, area_min_px), scores)
     _, chosen, scores = best
-    reject, doubtful = (_exceeded_by(scores[~bad], share, chosen.pixel_threshold) for share in (OVERKILL_MAX, REVIEW_MAX))
-    return Thresholds(chosen.pixel_threshold, chosen.area_min_px, reject, doubtful)
+    reject = _exceeded_by(scores[~bad], OVERKILL_MAX, chosen.pixel_threshold)
+    return Thresholds(chosen.pixel_threshold, chosen.area_min_px, reject, _class_limits(probabilities, ~bad, chosen))
+
+
+def _class_limits(probabilities: np.ndarray, good: np.ndarray, chosen: Thresholds) -> tuple[tuple[float, float], ...]:
+    """From where the regions of each class are doubt, and a reject: what good parts show of it may be held."""
+    found = [regions(maps, chosen) for maps in probabilities[good]]
+    n_labels, limits = probabilities.shape[1] - 1, []
+    for label in range(1, 1 + n_labels):
+        scores = np.array([image_score([region for region in one if region.label == label]) for one in found])
+        doubtful, reject = (_exceeded_by(scores, share, chosen.pixel_threshold) for share in (REVIEW_MAX, OVERKILL_MAX))
+        limits.append((doubtful, max(reject, SURE)))
+    return tuple(limits)
 
 
 def _exceeded_by(good_scores: np.ndarray, share: float, lowest: float) -> float:
@@ -132,8 +150,8 @@ def operating_point(probabilities: np.ndarray, parts: Parts, thresholds: Thresho
         entry[1] += 1
 
     for maps, truth, defects, hard in zip(probabilities, parts.truth, parts.defects, parts.hard):
-        held = [r for r in regions(maps, thresholds) if r.score >= thresholds.doubtful_from]
-        found = [r for r in held if r.score >= thresholds.confidence_threshold]
+        held = [region for region in regions(maps, thresholds) if thresholds.holds(region)]
+        found = [region for region in held if thresholds.rejects(region)]
         kind = "bad" if defects else "hard good" if hard else "plain good"
         count(kind, bool(found))
         count(f"held {kind}", bool(held))
@@ -164,13 +182,15 @@ def section(figures: dict, counts: dict, labels: list[str], limits: Thresholds) 
         f"| F1 of defect cells, right class | {figures['pixel_f1']:.3f} |",
         f"| recall of bad parts with no good part rejected | {figures['recall_at_0_overkill']:.3f} |",
         f"| recall of bad parts with 1 % of the good rejected | {figures['recall_at_1pct_overkill']:.3f} |",
-        "", f"With a region's mean of {limits.confidence_threshold} for a reject ({limits.doubtful_from} for doubt):",
+        "", "With the limits of each class below, as the recipe in `samples/` has them (a region's mean probability):",
         "", "| parts | rejected | rejected or in doubt |", "| --- | --- | --- |",
         *(f"| {kind} | {_percent(counts.get(kind))} | {_percent(counts.get(f'held {kind}'))} |" for kind in kinds),
         "", "| good parts that look bad | rejected |", "| --- | --- |",
         *(f"| {name.removeprefix('hard ')} | {_percent(counts[name])} |" for name in hard),
-        "", "| class | found under its name | found under any name |", "| --- | --- | --- |",
-        *(f"| {name} | {_percent(counts.get(f'class {name}'))} | {_percent(counts.get(f'anywise {name}'))} |"
-          for name in labels),
-        "", "A part is rejected when any region is left; its score is the best region's mean probability.",
+        "", "| class | doubtful from | rejected from | found under its name | found under any name |",
+        "| --- | ---: | ---: | --- | --- |",
+        *(f"| {name} | {doubtful:.3f} | {reject:.3f} | {_percent(counts.get(f'class {name}'))} | "
+          f"{_percent(counts.get(f'anywise {name}'))} |"
+          for name, (doubtful, reject) in zip(labels, limits.class_limits)),
+        "", "A part's score is that of its best region, whatever the class; found is what is rejected.",
     ])

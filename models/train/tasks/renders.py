@@ -81,7 +81,7 @@ class Renders:
     def thresholds(self, network: torch.nn.Module) -> dict:
         """Chosen on validation; what is shipped lets doubt through, the reject score is the recipe's."""
         self.limits = judge.choose_thresholds(self.answers(self.shipped(network), self.val.images), self.val)
-        return {"confidence_threshold": self.limits.doubtful_from, "pixel_threshold": self.limits.pixel_threshold,
+        return {"confidence_threshold": min(doubtful for doubtful, _ in self.limits.class_limits), "pixel_threshold": self.limits.pixel_threshold,
                 "area_min_px": self.limits.area_min_px}
 
     def golden_candidates(self, answers: np.ndarray, thresholds: dict) -> list[int]:
