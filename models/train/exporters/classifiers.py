@@ -19,7 +19,7 @@ def _mobilenet(pictures):
 
 @torch.no_grad()
 def _awake(model, inference, pictures, last):
-    batch = torch.cat([inference.preprocess(path) for path in pictures[:16]])
+    batch = torch.cat([inference.preprocess(path) for path in pictures[::2]])
     wake(model, [batch])
     spread(last, model(batch), reach=3.0)
     return model, inference

@@ -35,6 +35,13 @@ def spread(layer, values, reach, middle=0.0):
     layer.bias.copy_((layer.bias - centre) * factor + middle)
 
 
+def between(scores):
+    """A threshold in the middle of the scores, and of the gap there: no picture lies on it."""
+    ordered = scores.flatten().sort().values
+    half = len(ordered) // 2
+    return float(ordered[half - 1] + ordered[half]) / 2
+
+
 def export(model, args, path, **options):
     """The exporter that torch uses by default, with the weights inside the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
