@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench train-setup exporters clean
+.PHONY: help setup demo test lint lint-tools bench train-setup models-real exporters clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -44,6 +44,14 @@ bench: setup ## run the benchmarks
 train-setup: ## a Python environment for training models, in .deps/train (5 GB)
 	python3 -m venv .deps/train
 	.deps/train/bin/pip install --disable-pip-version-check -r models/train/requirements.txt
+
+# Weights trained on these pictures may not be shared (models/train/README.md), so models/real is not under git.
+MODELS_REAL := steel-classes steel-masks steel-boxes weld-boxes weld-boxes-baseline body-boxes body-boxes-baseline
+
+models-real: ## train models on the real pictures in TAKTGATE_DATA, into models/real (hours; goes on where it stopped)
+	for model in $(MODELS_REAL); do \
+		.deps/train/bin/python models/train/train.py models/train/$$model.toml --out models/real --threads 1 || exit 1; \
+	done
 
 exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
 	@scripts/exporters.sh

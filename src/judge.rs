@@ -2,7 +2,7 @@
 
 use crate::calibration::Measured;
 use crate::domain::{Finding, Grade, PointMm, Reason, Verdict, polygon_contains};
-use crate::recipe::{Limit, Outside, View, Zone};
+use crate::recipe::{Disagreement, Limit, Outside, View, Zone};
 
 /// The zone that findings outside all zones are listed under.
 pub const OUTSIDE: &str = "outside";
@@ -44,8 +44,19 @@ pub fn judge(view: &View, measured: Vec<Measured>) -> (Vec<Finding>, Verdict) {
     (findings, verdict)
 }
 
+/// The verdict of a view from those of its models: the worst of them, or what the recipe says where
+/// one model is sure of a defect and another passes the part.
+pub fn agree(disagreement: Disagreement, verdicts: &[Verdict]) -> Verdict {
+    let worst = verdicts.iter().copied().fold(Verdict::Ok, Verdict::worse);
+    let disagree = worst == Verdict::Ng && verdicts.contains(&Verdict::Ok);
+    match disagreement {
+        Disagreement::Doubtful if disagree => Verdict::Indeterminate(Reason::Doubtful),
+        Disagreement::Doubtful | Disagreement::Reject => worst,
+    }
+}
+
 /// The verdict that graded findings stand for.
-pub fn verdict_of(findings: &[Finding]) -> Verdict {
+fn verdict_of(findings: &[Finding]) -> Verdict {
     match findings.iter().map(|finding| finding.grade).max() {
         Some(Grade::Reject) => Verdict::Ng,
         Some(Grade::Doubtful) => Verdict::Indeterminate(Reason::Doubtful),
@@ -391,6 +402,22 @@ mod tests {
             Verdict::Ok => 0,
             Verdict::Indeterminate(_) => 1,
             Verdict::Ng => 2,
+        }
+    }
+
+    #[test]
+    fn models_that_disagree_leave_a_doubt_and_never_a_pass() {
+        let doubt = Verdict::Indeterminate(Reason::Doubtful);
+        let all = [Verdict::Ok, doubt, Verdict::Ng];
+        for one in all {
+            assert_eq!(agree(Disagreement::Doubtful, &[one]), one);
+            for other in all {
+                let worse = one.worse(other);
+                assert_eq!(agree(Disagreement::Reject, &[one, other]), worse);
+                let disagree = one != other && ![one, other].contains(&doubt);
+                let expected = if disagree { doubt } else { worse };
+                assert_eq!(agree(Disagreement::Doubtful, &[one, other]), expected);
+            }
         }
     }
 

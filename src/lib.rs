@@ -27,6 +27,10 @@ pub mod source;
 
 pub mod inspect;
 
+pub mod teach;
+
+pub mod evaluate;
+
 pub mod station;
 
 pub mod line;

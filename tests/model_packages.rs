@@ -356,7 +356,7 @@ fn manifests_that_are_wrong_say_where_and_what_to_write() {
       |
     3 | vresion = "1.0.0"
       | ^^^^^^^
-    unknown field `vresion`, expected one of `schema`, `name`, `version`, `task`, `description`, `onnx`, `onnx_sha256`, `fixed`, `fixed_sha256`, `trained_on`, `input`, `output`, `thresholds`, `good_label`, `labels`, `golden`, `metrics`
+    unknown field `vresion`, expected one of `schema`, `name`, `version`, `task`, `description`, `onnx`, `onnx_sha256`, `fixed`, `fixed_sha256`, `trained_on`, `proved_by`, `input`, `output`, `thresholds`, `good_label`, `labels`, `golden`, `metrics`
     "#);
     assert_snapshot!(changed(&[("task = \"segment\"", "task = \"segmentation\"")]), @r#"
     cannot understand `[DIR]/manifest.toml`: TOML parse error at line 4, column 8

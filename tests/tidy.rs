@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the ground; a room names only rooms below its own line.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 17] = [
     "app",
     "line",
     "station",
+    "evaluate",
+    "teach",
     "inspect",
     "source",
     "publish",
@@ -24,18 +26,22 @@ const ROOMS: [&str; 15] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 15] = [
+const CRATES: [(&str, &str); 19] = [
     ("anstream", "app"),
+    ("base64", "evaluate"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
+    ("csv", "evaluate"),
     ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),
+    ("maud", "evaluate"),
     ("nokhwa", "source"),
     ("opencv", "vision"),
     ("ort", "model"),
     ("owo_colors", "app"),
+    ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),
     ("rustls", "publish"),

@@ -73,7 +73,11 @@ impl Scene {
         let after_mib = status_mib("self", "VmRSS")?;
 
         let runtime = Runtime::load(station.onnxruntime.as_deref())?;
-        let package = ModelPackage::open(&station.models.join(&view.model))?;
+        let package = ModelPackage::open(
+            &station
+                .models
+                .join(view.models.first().context("no model")?),
+        )?;
         let onnx = package.dir().join("model.onnx");
         let (detector, _) = OnnxDetector::load(package, &runtime, &station.session)?;
         let bare = Bare::open(&runtime, &onnx, &detector, station.session)?;

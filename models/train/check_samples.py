@@ -10,20 +10,20 @@ from pathlib import Path
 
 import cv2
 
-import data
 import judge
-import package
+import runtime
+from data import renders
 
-MODELS = data.HERE.parent
-SAMPLES = data.RENDER.parent
+MODELS = renders.HERE.parent
+SAMPLES = renders.RENDER.parent
 
 
-def judge_frame(frame_path: Path, manifest: dict, runtime) -> list[judge.Region]:
+def judge_frame(frame_path: Path, manifest: dict, network) -> list[judge.Region]:
     """The regions that the thresholds leave on one frame."""
     size, limits = manifest["input"], manifest["thresholds"]
     frame = cv2.imread(str(frame_path), cv2.IMREAD_GRAYSCALE if size["channels"] == 1 else cv2.IMREAD_COLOR)
-    image = data.to_input(frame, size["width_px"], size["height_px"])
-    maps = runtime.run(None, {"image": package.to_tensor(image, manifest)})[0][0]
+    image = renders.to_input(frame, size["width_px"], size["height_px"])
+    maps = network.run(None, {"image": runtime.to_tensor(image, manifest)})[0][0]
     thresholds = judge.Thresholds(limits["pixel_threshold"], limits["area_min_px"], limits["confidence_threshold"])
     return [r for r in judge.regions(maps, thresholds) if r.score >= thresholds.confidence_threshold]
 
@@ -32,12 +32,12 @@ def check(folder: Path, frames: Path) -> int:
     """Prints the table of one scene; the number of frames with a wrong verdict or a missed or extra class."""
     manifest = tomllib.loads((folder / "manifest.toml").read_text())
     truth = tomllib.loads((frames / "truth.toml").read_text())
-    runtime = package.session(folder / "model.onnx")
+    network = runtime.session(folder / "model.onnx")
     labels = [label["name"] for label in manifest["labels"]]
     n_wrong = 0
     print(f"\n{manifest['name']} {manifest['version']}")
     for entry in truth["frames"]:
-        found = judge_frame(frames / entry["frame"], manifest, runtime)
+        found = judge_frame(frames / entry["frame"], manifest, network)
         said = sorted({labels[region.label - 1] for region in found})
         verdict_wrong = bool(said) != bool(entry["defects"])
         note = "WRONG VERDICT" if verdict_wrong else "" if said == entry["defects"] else "other classes"
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("settings", nargs="+", help="the models' TOML files in models/train/")
     n_wrong = 0
     for name in parser.parse_args().settings:
-        settings = tomllib.loads((data.HERE / Path(name).name).read_text())
+        settings = tomllib.loads((renders.HERE / Path(name).name).read_text())
         n_wrong += check(MODELS / settings["name"] / settings["version"], SAMPLES / settings["scene"])
     sys.exit(1 if n_wrong else 0)
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data import IGNORE, Parts
+from data.renders import Parts
+from losses import IGNORE
 
 
 # Share of good validation parts that a person may have to look at.
@@ -152,3 +153,31 @@ def operating_point(probabilities: np.ndarray, parts: Parts, thresholds: Thresho
         for name in hard if not defects else []:
             count(f"hard {name}", bool(found))
     return {name: tuple(entry) for name, entry in sorted(counts.items())}
+
+
+def _percent(count: tuple[int, int] | None) -> str:
+    if not count or not count[1]:
+        return "none in the test"
+    return f"{count[0]} of {count[1]} ({100 * count[0] / count[1]:.1f} %)"
+
+
+def section(figures: dict, counts: dict, labels: list[str], limits: Thresholds) -> str:
+    """The model card's section for parts that are good or bad."""
+    kinds = ["plain good", "hard good", "bad"]
+    hard = [name for name in counts if name.startswith("hard ") and name != "hard good"]
+    return "\n".join([
+        "| figure | value |", "| --- | --- |",
+        f"| AUROC of the part's score | {figures['image_auroc']:.4f} |",
+        f"| F1 of defect cells, right class | {figures['pixel_f1']:.3f} |",
+        f"| recall of bad parts with no good part rejected | {figures['recall_at_0_overkill']:.3f} |",
+        f"| recall of bad parts with 1 % of the good rejected | {figures['recall_at_1pct_overkill']:.3f} |",
+        "", f"With a region's mean of {limits.confidence_threshold} for a reject ({limits.doubtful_from} for doubt):",
+        "", "| parts | rejected |", "| --- | --- |",
+        *(f"| {kind} | {_percent(counts.get(kind))} |" for kind in kinds),
+        *(f"| good, with {name.removeprefix('hard ')} | {_percent(counts[name])} |" for name in hard),
+        "", "| class | found under its name | found under any name |", "| --- | --- | --- |",
+        *(f"| {name} | {_percent(counts.get(f'class {name}'))} | {_percent(counts.get(f'anywise {name}'))} |"
+          for name in labels),
+        "", "A part is rejected when any region is left; its score is the best region's mean probability. "
+        "Doubt is not counted here.",
+    ])

@@ -105,7 +105,7 @@ def inclusion(panel: Panel) -> None:
         distance = blob_radius(rng, x_mm, y_mm, 0.7)
         steepness = np.exp(rng.uniform(np.log(0.008), np.log(0.055)))
         panel.relief_mm[place] += steepness * reach_mm / 1.7 * hill(distance / reach_mm)
-        if rng.random() < 0.4 or steepness < 0.016:  # a flat bump shows by its grain
+        if rng.random() < 0.6 or steepness < 0.016:  # the grain shows through; a flat bump shows by nothing else
             core = hill(distance / (0.5 * core_mm + 0.15), 1)
             panel.dimming[place] *= 1 - rng.uniform(0.3, 0.8) * core
             panel.gloss[place] *= 1 - 0.6 * core
@@ -125,7 +125,7 @@ def crater(panel: Panel) -> None:
         rim = np.exp(-(((q - 1.1) / 0.28) ** 2))
         panel.relief_mm[place] += depth_mm * (rng.uniform(0.25, 0.5) * rim - hill(q / 1.1, 2))
         floor = hill(q / rng.uniform(0.4, 0.65), 1)
-        if steepness < 0.014 or rng.random() < 0.2:  # the pale primer shows; never dim too, the two would cancel out
+        if steepness < 0.014 or rng.random() < 0.5:  # the pale primer shows; never dim too, the two would cancel out
             panel.scatter[place] += rng.uniform(0.12, 0.2) * floor
         elif rng.random() < 0.3:
             panel.dimming[place] *= 1 - rng.uniform(0.25, 0.55) * floor
@@ -158,17 +158,21 @@ def run(panel: Panel) -> None:
 
 
 def scratch(panel: Panel) -> None:
+    """Hair lines and scores, alone or as a few that something rough drew side by side; they come and go."""
     rng = panel.rng
-    for _ in range(rng.choice([1, 2], p=[0.75, 0.25])):
-        length_mm, angle = rng.uniform(8, 60), rng.uniform(0, 2 * np.pi)
-        centre = np.array(panel.place(length_mm / 2))
+    length_mm, angle = rng.uniform(8, 60), rng.uniform(0, 2 * np.pi)
+    middle = np.array(panel.place(length_mm / 2))
+    widest_px, depth = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1])), rng.uniform(0.7, 1.0)
+    for number in range(rng.choice([1, 2, 3, 5], p=[0.6, 0.2, 0.12, 0.08])):
+        if number:
+            length_mm = max(length_mm * rng.uniform(0.4, 1.1), 6)
+        centre = middle + (rng.normal(0, 14, 2) if number else 0)
         half_px = length_mm / 2 / MM_FROM_PX * np.array([np.cos(angle), np.sin(angle)])
-        points = surface.wandering_line(rng, centre - half_px, angle, length_mm / MM_FROM_PX, 0.008)
+        points = surface.wandering_line(rng, centre - half_px, angle + rng.normal(0, 0.05), length_mm / MM_FROM_PX, 0.008)
         points += np.clip(-points.min(0) + 3, 0, None) - np.clip(points.max(0) - SIZE_MM / MM_FROM_PX + 4, 0, None)
-        width_px = rng.integers(1, 3)
+        width_px = max(widest_px - (rng.integers(0, 2) if number else 0), 1)
         line = surface.stroke(points, width_px, soft_px=0.5)
-        # pressure varies along the line, but it never lifts fully
-        pressure = np.clip(0.75 + 0.3 * surface.fractal_noise(rng, 60, 2), 0.5, 1) * rng.uniform(0.75, 1.0)
+        pressure = np.clip(0.75 + rng.uniform(0.2, 0.5) * surface.fractal_noise(rng, 60, 2), 0.25, 1) * depth
         damage = np.clip(line * 1.9, 0, 1) * pressure
         panel.gloss *= 1 - damage
         panel.dimming *= 1 - 0.35 * damage  # on bright paint the broken gloss reads dark, on dark paint bright
@@ -383,8 +387,8 @@ def draw(rng: np.random.Generator, defects: list[str], hard: list[str]) -> surfa
     picture = radiance(panel)
     # the operator sets the exposure so that the stripes just do not clip: clipped stripes hide shallow defects
     exposure = min(rng.uniform(0.8, 1.15), 1.0 / np.quantile(picture[::16, ::16].max(2), 0.95))
-    blur_px, noise = rng.uniform(0.4, 0.9), rng.uniform(1.0, 3.0)
-    image, mask = surface.photograph(rng, picture, panel.mask, exposure, blur_px, noise)
+    blur_px, noise, uneven = rng.uniform(0.5, 0.9), rng.uniform(0.7, 1.8), rng.uniform(0, 0.35)
+    image, mask = surface.photograph(rng, picture, panel.mask, exposure, blur_px, noise, uneven)
     return surface.Part(image, mask, sorted(set(defects)), sorted(set(hard)))
 
 

@@ -215,7 +215,8 @@ def add_scratch(rng, scene: Scene) -> None:
         if np.mean((scene.lit * on_panel)[cells[:, 1], cells[:, 0]] > 0.6) > 0.85:
             break
     width_px, severity = rng.uniform(1, 3), rng.uniform(0.3, 1)
-    pressure = np.clip(0.9 + 0.3 * surface.fractal_noise(rng, 60, 2), 0.45, 1.2)
+    # Real scratches come and go: the tool chatters, and some lines nearly vanish on their way.
+    pressure = np.clip(0.9 + rng.uniform(0.2, 0.5) * surface.fractal_noise(rng, 60, 3), 0.1, 1.3)
     run_in = max(1, len(line) // 7)  # the tool lands and leaves softly
     groove = sum(surface.stroke(part, width_px, soft_px=0.6) for part in (line, line[run_in:-run_in]))
     groove = groove / groove.max() * pressure
@@ -372,13 +373,12 @@ def add_highlight(rng, scene: Scene) -> None:
 
 
 def rolled_texture(rng) -> tuple[np.ndarray, np.ndarray]:
-    """Rolling streaks along x, and an even fine grain; both of standard deviation 1."""
+    """Rolling streaks along x, and the mottled grain of steel (power law -2); both of standard deviation 1."""
     streak = np.zeros(surface.SHAPE, np.float32)
-    for length_px, weight in ((18, 0.8), (90, 0.6)):
+    for length_px, weight in ((18, 0.5), (90, 0.6), (400, 0.6)):
         rows = rng.standard_normal((surface.HEIGHT_PX, surface.WIDTH_PX // length_px + 2), np.float32)
         streak += weight * cv2.resize(rows, surface.SHAPE[::-1], interpolation=cv2.INTER_LINEAR)
-    grain = cv2.GaussianBlur(rng.standard_normal(surface.SHAPE, np.float32), (0, 0), 0.9)
-    return streak / streak.std(), grain / grain.std()
+    return streak / streak.std(), surface.fractal_noise(rng, 160, 7, persistence=1.0)
 
 
 def new_scene(rng, panel: Panel, azimuth_deg: float, elevation_deg: float) -> Scene:
@@ -398,8 +398,8 @@ def radiance_of(rng, scene: Scene) -> np.ndarray:
     panel, to_light = scene.panel, scene.to_light
     streak, grain = rolled_texture(rng)
     strength = rng.uniform(0.6, 1.3) * scene.texture
-    height = scene.height_mm + strength * (0.0011 * streak + 0.0005 * grain)
-    albedo = scene.albedo * (1 + strength * (0.03 * streak + 0.025 * grain))
+    height = scene.height_mm + strength * (0.0008 * streak + 0.0006 * grain)
+    albedo = scene.albedo * (1 + strength * (0.022 * streak + 0.03 * grain))
     normal = surface.normals(height.astype(np.float32), MM_FROM_PX)
     specular, shininess = rng.uniform(0.25, 0.9), rng.uniform(8, 18)
     flat_sheet = surface.shade(np.array([0, 0, 1], np.float32), to_light, 1.0, specular, shininess)
@@ -428,7 +428,7 @@ def draw(rng: np.random.Generator, defects: list[str], hard: list[str]) -> surfa
     radiance = cv2.warpAffine(radiance, pose, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     mask = cv2.warpAffine(scene.mask, pose, size, flags=cv2.INTER_NEAREST)
     image, truth = surface.photograph(
-        rng, radiance, mask, rng.uniform(0.32, 0.5), blur_px=rng.uniform(0.45, 0.85), noise=rng.uniform(1.0, 2.8)
+        rng, radiance, mask, rng.uniform(0.32, 0.5), rng.uniform(0.55, 1.0), noise=rng.uniform(0.6, 1.6), uneven=rng.uniform(0, 0.25)
     )
     return surface.Part(image, truth, sorted(set(defects)), sorted(set(hard)))
 

@@ -22,6 +22,10 @@ CAMERA_MATRIX_PX = np.array([[1650.0, 0.0, 511.5], [0.0, 1650.0, 383.5], [0.0, 0
 DISTORTION = np.array([-0.12, 0.05, 0.0004, -0.0003, 0.0])
 
 
+# Variance of shot noise for each grey level: 1.5 levels at grey 95 together with the read noise, as the real sets have.
+SHOT_NOISE = 0.015
+
+
 @dataclass
 class Part:
     """One drawn part: what the camera saw and what is true."""
@@ -32,13 +36,16 @@ class Part:
     hard: list[str] = field(default_factory=list)  # harmless things that look like defects
 
 
-def fractal_noise(rng: np.random.Generator, scale_px: float, octaves: int = 4, shape=SHAPE) -> np.ndarray:
-    """Smooth noise with mean 0 and standard deviation 1; its largest blobs are `scale_px` wide."""
+def fractal_noise(rng, scale_px: float, octaves: int = 4, shape=SHAPE, persistence: float = 0.5) -> np.ndarray:
+    """Smooth noise with mean 0 and standard deviation 1; its largest blobs are `scale_px` wide.
+
+    Each octave is `persistence` as strong as the one before: 0.5 gives clouds, 1.0 the power law -2 of rolled steel.
+    """
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         step = max(scale_px / 2**octave, 1.0)
         small = rng.standard_normal((int(shape[0] / step) + 3, int(shape[1] / step) + 3)).astype(np.float32)
-        total += cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) / 2**octave
+        total += cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * np.float32(persistence**octave)
     return (total - total.mean()) / (total.std() + 1e-9)
 
 
@@ -91,11 +98,29 @@ def wandering_line(rng, start_xy, angle_rad: float, length_px: float, wander: fl
     return np.vstack([start_xy, start_xy + np.cumsum(steps, axis=0)]).astype(np.float32)
 
 
-def photograph(rng, radiance: np.ndarray, mask: np.ndarray, exposure: float, blur_px: float, noise: float):
-    """Lens distortion, vignetting, defocus, shot and read noise, 8 bits.
+def sensor_noise(rng, grey: np.ndarray, read_noise: float) -> np.ndarray:
+    """Adds read noise (its standard deviation in grey levels) and shot noise, which grows with the light."""
+    return grey + rng.standard_normal(grey.shape).astype(np.float32) * np.sqrt(read_noise**2 + SHOT_NOISE * np.clip(grey, 0, None))
+
+
+def uneven_light(rng, strength: float) -> np.ndarray:
+    """A lamp that hangs askew and a lens that dims its corners: a factor, 1 in the middle of the picture.
+
+    `strength` is how much the light changes across the picture; the real sets have 0.2 to 0.6.
+    """
+    x, y = grid_px()
+    x, y = x / WIDTH_PX * 2 - 1, (y / HEIGHT_PX * 2 - 1) * (HEIGHT_PX / WIDTH_PX)
+    way = rng.uniform(0, 2 * np.pi)
+    slope = 0.5 * strength * (x * np.cos(way) + y * np.sin(way))
+    return ((1 + slope) * (1 - rng.uniform(0.05, 0.18) * (x * x + y * y))).astype(np.float32)
+
+
+def photograph(rng, radiance: np.ndarray, mask: np.ndarray, exposure: float, blur_px: float, noise: float, uneven: float = 0.0):
+    """Lens distortion, uneven light, defocus, shot and read noise, 8 bits.
 
     `radiance` is HxW or HxWx3 with 1.0 = white at `exposure` 1.0; `noise` is the standard deviation
-    of the read noise in grey levels. Returns the uint8 image and the mask as the camera sees it.
+    of the read noise in grey levels; `uneven` is how much the light changes across the picture. Returns the uint8
+    image and the mask as the camera sees it.
     """
     x, y = grid_px()
     seen = np.dstack([x, y]).reshape(-1, 1, 2)
@@ -103,10 +128,8 @@ def photograph(rng, radiance: np.ndarray, mask: np.ndarray, exposure: float, blu
     plane = plane.astype(np.float32)
     picture = cv2.remap(radiance.astype(np.float32), plane, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     truth = cv2.remap(mask, plane, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    r2 = ((x - WIDTH_PX / 2) ** 2 + (y - HEIGHT_PX / 2) ** 2) / (WIDTH_PX / 2) ** 2
-    falloff = 1 - 0.10 * r2
+    falloff = uneven_light(rng, uneven)
     picture = picture * (falloff if picture.ndim == 2 else falloff[..., None]) * exposure
     picture = cv2.GaussianBlur(picture, (0, 0), blur_px) if blur_px > 0 else picture
-    grey = np.clip(picture, 0, None) * 255
-    grey = grey + rng.standard_normal(grey.shape).astype(np.float32) * np.sqrt(noise**2 + 0.03 * grey)
+    grey = sensor_noise(rng, np.clip(picture, 0, None) * 255, noise)
     return np.clip(np.round(grey), 0, 255).astype(np.uint8), truth

@@ -92,7 +92,7 @@ def lay_out(rng, missing: bool) -> Seam:
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     along = np.arange(-REACH_PX, REACH_PX + 1, dtype=np.float32)
     half = rng.uniform(2.5, 4.0) / MM_FROM_PX
-    half_table = half * (1 + rng.uniform(0.015, 0.05) * wave(rng, 90) + 0.012 * wave(rng, 14))
+    half_table = half * (1 + rng.uniform(0.015, 0.09) * wave(rng, 90) + 0.012 * wave(rng, 14))
     middle = rng.uniform(-0.12, 0.12) * half + rng.uniform(1.0, 3.0) * wave(rng, 220)
     ends_px = np.array([-2000.0, 2000.0])
     whole = rng.random() < 0.6
@@ -113,8 +113,8 @@ def lay_out(rng, missing: bool) -> Seam:
 
 def lay_sheets(rng, seam: Seam) -> float:
     """Height, texture and joint edge of the two sheets; returns how far the sheet at positive v is higher, in mm."""
-    material = rng.choice(["mill_scale", "brushed", "galvanised", "pickled"])
-    cloud, grain = surface.fractal_noise(rng, 160, 4), surface.fractal_noise(rng, 5, 3)
+    material = rng.choice(["mill_scale", "brushed", "galvanised", "pickled", "rusted"])
+    cloud, grain = surface.fractal_noise(rng, 160, 7, persistence=0.8), surface.fractal_noise(rng, 5, 3)
     lap = rng.random() < 0.6
     side = rng.choice([-1, 1])
     edge = lookup(0.7 * wave(rng, 60), seam.u_px + REACH_PX)
@@ -133,6 +133,12 @@ def lay_sheets(rng, seam: Seam) -> float:
         _, cells = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
         spangle = rng.normal(0, 1, int(cells.max()) + 1).astype(np.float32)[cells]
         diffuse, gloss = 0.45 * (1 + 0.04 * cloud + 0.05 * spangle + 0.02 * grain), 0.4 + 0.1 * spangle
+    elif material == "rusted":  # what most coupons of the real set are: mottled, with bare and black places
+        rust = surface.fractal_noise(rng, rng.uniform(60, 200), 8, persistence=0.9)
+        bare = np.clip(rust - rng.uniform(0.8, 1.8), 0, 1)
+        pits = np.clip(surface.fractal_noise(rng, 12, 3) * 2 - rng.uniform(4.5, 6), 0, 1)
+        diffuse = 0.26 * (1 + rng.uniform(0.08, 0.22) * rust) * (1 - 0.6 * pits) + 0.1 * bare
+        gloss = 0.12 + 0.25 * bare
     else:
         diffuse, gloss = 0.42 * (1 + 0.035 * cloud + 0.05 * grain), np.full(surface.SHAPE, 0.25, np.float32)
     seam.diffuse = (diffuse * (1 + (upper - 0.5) * rng.normal(0, 0.12))).astype(np.float32)
@@ -512,7 +518,8 @@ def draw(rng: np.random.Generator, defects: list[str], hard: list[str]) -> surfa
             add_hard(rng, seam, name)
     radiance = lit(rng, seam)
     exposure = rng.uniform(0.26, 0.46) / float(np.median(radiance[::8, ::8]))
-    image, mask = surface.photograph(rng, radiance, seam.mask, exposure, rng.uniform(0.6, 1.1), rng.uniform(1.5, 4.0))
+    image, mask = surface.photograph(rng, radiance, seam.mask, exposure, rng.uniform(0.6, 1.1), rng.uniform(0.7, 2.0),
+                                     uneven=rng.uniform(0.1, 0.6))
     return surface.Part(image, mask, sorted(set(defects)), sorted(set(hard)))
 
 

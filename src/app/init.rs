@@ -52,19 +52,13 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         .iter()
         .map(|label| label.name.to_string())
         .collect();
-    // The exporter's operating point, where the package tells it; doubt begins a little below.
-    let reject = package
-        .manifest()
-        .metrics
-        .get("score_reject")
-        .copied()
-        .unwrap_or(SCORE_REJECT);
+    // The package's operating point, where it tells it; else doubt begins a little below rejection.
+    let metric = |name: &str| package.manifest().metrics.get(name).copied();
+    let reject = metric("score_reject").unwrap_or(SCORE_REJECT);
+    let doubtful = metric("score_doubtful").unwrap_or((reject - DOUBT_BAND).max(0.0));
     let values = [
-        ("@REJECT@", format!("{reject:.2}")),
-        (
-            "@DOUBTFUL@",
-            format!("{:.2}", (reject - DOUBT_BAND).max(0.0)),
-        ),
+        ("@REJECT@", figure(reject)),
+        ("@DOUBTFUL@", figure(doubtful)),
         ("@STATION@", toml::Value::from(name).to_string()),
         (
             "@MODELS@",
@@ -103,6 +97,12 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Outcome> {
         folder.display()
     ));
     Ok(Outcome::Good)
+}
+
+/// A score with at least two and at most four digits.
+fn figure(score: f64) -> String {
+    let text = format!("{score:.4}");
+    text.strip_suffix("00").map_or(text.clone(), str::to_owned)
 }
 
 /// The folder in which a recipe finds the package under its `name/version`.

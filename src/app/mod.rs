@@ -4,12 +4,14 @@ mod broker;
 mod check;
 mod completions;
 mod demo;
+mod evaluate;
 mod init;
 mod line;
 mod model;
 mod print;
 mod replay;
 mod run;
+mod teach;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -36,7 +38,8 @@ Exit codes:
   1  could not be done (the reason is on standard error)
   2  the command line is wrong
   3  done, and the answer is no: a file has mistakes, a model fails its test,
-     a replay differs from what was expected, a part got no answer in time";
+     a replay differs from what was expected, a part got no answer in time,
+     a figure misses what `--require` asks";
 
 /// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
 /// before the takt runs out.
@@ -77,10 +80,14 @@ enum Command {
     Run(run::RunArgs),
     /// Judges recorded pictures and draws the findings onto them.
     Replay(replay::ReplayArgs),
+    /// Measures a package or a recipe on labelled pictures, and writes a report.
+    Evaluate(evaluate::EvaluateArgs),
     /// Plays the line controller: announces parts, expects verdicts, keeps the account.
     Line(line::LineArgs),
     /// Says every mistake in a station's files, and tests its models.
     Check(check::CheckArgs),
+    /// Teaches an anomaly model from pictures of good parts only.
+    Teach(teach::TeachArgs),
     /// Looks at model packages.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -135,8 +142,10 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Line(args) => line::line(&args),
         Command::Check(args) => Ok(check::check(&args)),
+        Command::Teach(args) => teach::teach(&args),
         Command::Model(command) => model::model(&command),
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),

@@ -1,11 +1,11 @@
 //! A backbone: a frozen graph that turns pictures into features, and compares them with a bank.
 //!
 //! Its folder is sealed by hashes as a package is, but it judges nothing by itself: `teach` asks it
-//! for features, chooses the bank's rows from them, and writes a package with the same graph.
+//! for raw features, works out whitening and bank from them, and writes a package with the same graph.
 
 use std::path::Path;
 
-use ndarray::{Array2, Ix2};
+use ndarray::{Array1, Array2, Axis, Ix2};
 use serde::Deserialize;
 
 use crate::config::{ConfigError, Mistakes as FileMistakes};
@@ -18,7 +18,7 @@ use super::manifest::Mistakes;
 use super::package::{MANIFEST_BYTES_MAX, ONNX_BYTES_MAX, checked_bytes, read_file};
 use super::provider::SessionOptions;
 use super::runtime::Runtime;
-use super::tensors::Tensors;
+use super::tensors::{Tensor, Tensors};
 
 /// The file that describes a backbone.
 pub const BACKBONE: &str = "backbone.toml";
@@ -58,6 +58,10 @@ struct BackboneInputFile {
 #[serde(deny_unknown_fields)]
 struct BackboneInputsFile {
     bank: String,
+    mean: String,
+    whitening: String,
+    spread: String,
+    reference: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +90,15 @@ pub struct Backbone {
     pub input_name: String,
     /// The graph's input that takes the bank, `[rows, numbers of a feature]`.
     pub bank_name: String,
+    /// The graph's input that is subtracted from raw features, `[numbers of a raw feature]`.
+    pub mean_name: String,
+    /// The graph's input that they are multiplied with after that, `[numbers of a raw feature, numbers
+    /// of a feature]`.
+    pub whitening_name: String,
+    /// The graph's input that distances to each row of the bank are divided by, `[rows]`.
+    pub spread_name: String,
+    /// The graph's input with the distance whose score is one half, `[1]`.
+    pub reference_name: String,
     /// The graph's output with a feature for each place, `[places, numbers of a feature]`.
     pub features_name: String,
     /// The graph's output with how unlike the bank each place is, 0 to 1.
@@ -142,6 +155,23 @@ impl Backbone {
 }
 
 impl BackboneFile {
+    fn names(&self) -> [(&'static str, &str); 11] {
+        let (inputs, outputs) = (&self.inputs, &self.outputs);
+        [
+            ("name", &self.name),
+            ("version", &self.version),
+            ("licence", &self.licence),
+            ("input.name", &self.input.name),
+            ("inputs.bank", &inputs.bank),
+            ("inputs.mean", &inputs.mean),
+            ("inputs.whitening", &inputs.whitening),
+            ("inputs.spread", &inputs.spread),
+            ("inputs.reference", &inputs.reference),
+            ("outputs.features", &outputs.features),
+            ("outputs.anomaly_map", &outputs.anomaly_map),
+        ]
+    }
+
     fn check(self, root: &Path) -> Result<Backbone, Vec<String>> {
         let mut mistakes = Mistakes::default();
         if self.schema != SCHEMA {
@@ -150,15 +180,7 @@ impl BackboneFile {
                 self.schema
             ));
         }
-        for (key, name) in [
-            ("name", &self.name),
-            ("version", &self.version),
-            ("licence", &self.licence),
-            ("input.name", &self.input.name),
-            ("inputs.bank", &self.inputs.bank),
-            ("outputs.features", &self.outputs.features),
-            ("outputs.anomaly_map", &self.outputs.anomaly_map),
-        ] {
+        for (key, name) in self.names() {
             mistakes.name(key, name);
         }
         mistakes.sha256("onnx_sha256", &self.onnx_sha256);
@@ -205,6 +227,10 @@ impl BackboneFile {
             onnx,
             input_name: self.input.name,
             bank_name: self.inputs.bank,
+            mean_name: self.inputs.mean,
+            whitening_name: self.inputs.whitening,
+            spread_name: self.inputs.spread,
+            reference_name: self.inputs.reference,
             features_name: self.outputs.features,
             anomaly_map_name: self.outputs.anomaly_map,
             multiple_px: self.input.multiple_px,
@@ -214,16 +240,60 @@ impl BackboneFile {
     }
 }
 
-/// A backbone that is asked for features only.
+/// What a backbone compares pictures with: the further inputs of its graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lesson {
+    /// Subtracted from raw features.
+    pub mean: Array1<f32>,
+    /// What they are multiplied with after that.
+    pub whitening: Array2<f32>,
+    /// The features of good parts.
+    pub bank: Array2<f32>,
+    /// What distances to each of them are divided by.
+    pub spread: Array1<f32>,
+    /// The distance whose score is one half.
+    pub reference: f32,
+}
+
+impl Backbone {
+    fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
+    /// The tensors of a lesson under the names of the graph's inputs.
+    pub fn fixed(&self, lesson: &Lesson) -> Tensors {
+        let reference = Array1::from_elem(1, lesson.reference);
+        [
+            (&self.mean_name, lesson.mean.clone().into_dyn()),
+            (&self.whitening_name, lesson.whitening.clone().into_dyn()),
+            (&self.bank_name, lesson.bank.clone().into_dyn()),
+            (&self.spread_name, lesson.spread.clone().into_dyn()),
+            (&self.reference_name, reference.into_dyn()),
+        ]
+        .into_iter()
+        .map(|(name, values)| (name.clone(), Tensor::F32(values)))
+        .collect()
+    }
+}
+
+/// A loaded backbone that is asked for one of its outputs.
 #[derive(Debug)]
-pub struct FeatureNet {
+struct Net {
     model: String,
     channels: usize,
     graph: Graph,
 }
 
+/// A backbone that is asked for raw features.
+#[derive(Debug)]
+pub struct FeatureNet(Net);
+
+/// A backbone that is asked how unlike a lesson each place of a picture is.
+#[derive(Debug)]
+pub struct MapNet(Net);
+
 impl FeatureNet {
-    /// Loads the graph with an empty bank: one row of zeros, and ones for any other further input.
+    /// Loads the graph with a lesson that leaves raw features as they are.
     ///
     /// # Errors
     /// [`ModelError`] if the graph does not have the inputs and outputs of its description.
@@ -232,35 +302,29 @@ impl FeatureNet {
         runtime: &Runtime,
         options: &SessionOptions,
     ) -> Result<Self, ModelError> {
-        let model = format!("{} {}", backbone.name, backbone.version);
-        let loaded = Loaded::open(&model, &backbone.onnx, runtime, options)?;
-        let mut fixed = Tensors::new();
-        let others = loaded.inputs().into_iter();
-        for input in others.filter(|input| input.name != backbone.input_name) {
-            let number = i8::from(input.name != backbone.bank_name);
-            fixed.extend(input.filled(number).map(|tensor| (input.name, tensor)));
-        }
-        let channels = backbone.input.channels as usize;
-        let needs = Needs {
-            picture: (
-                backbone.input_name.clone(),
-                vec![Some(1), Some(channels), None, None],
-            ),
-            fixed,
-            outputs: vec![NeededOutput {
-                name: backbone.features_name.clone(),
-                shapes: vec![vec![None, None]],
-                numbers: Numbers::Real,
-            }],
+        let loaded = Loaded::open(&backbone.title(), &backbone.onnx, runtime, options)?;
+        let inputs = loaded.inputs();
+        let mean = inputs.iter().find(|port| port.name == backbone.mean_name);
+        let n_raw = mean.and_then(|port| port.sides.first().copied().flatten());
+        let n_raw = n_raw.ok_or_else(|| ModelError::Graph {
+            model: backbone.title(),
+            mistakes: vec![format!(
+                "the graph has no input `{}` of one fixed side, the numbers of a raw feature",
+                backbone.mean_name
+            )],
+        })?;
+        let plain = Lesson {
+            mean: Array1::zeros(n_raw),
+            whitening: Array2::eye(n_raw),
+            bank: Array2::zeros((1, n_raw)),
+            spread: Array1::ones(1),
+            reference: 1.0,
         };
-        Ok(Self {
-            graph: loaded.into_graph(needs)?,
-            model,
-            channels,
-        })
+        let output = (backbone.features_name.clone(), vec![None, None]);
+        Net::new(backbone, loaded, &plain, output).map(Self)
     }
 
-    /// The features of a prepared picture, one row for each place, row by row over the picture.
+    /// The raw features of a prepared picture, one row for each place, row by row over the picture.
     ///
     /// # Errors
     /// [`ModelError`] if the run fails or a number is NaN or infinite.
@@ -270,7 +334,77 @@ impl FeatureNet {
         height_px: usize,
         width_px: usize,
     ) -> Result<Array2<f32>, ModelError> {
-        let expected = self.channels * height_px * width_px;
+        self.0.run(tensor, height_px, width_px)
+    }
+}
+
+impl MapNet {
+    /// Loads the graph with a lesson.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the graph does not have the inputs and outputs of its description.
+    pub fn load(
+        backbone: &Backbone,
+        lesson: &Lesson,
+        runtime: &Runtime,
+        options: &SessionOptions,
+    ) -> Result<Self, ModelError> {
+        let loaded = Loaded::open(&backbone.title(), &backbone.onnx, runtime, options)?;
+        let sides = vec![Some(1), Some(1), None, None];
+        let output = (backbone.anomaly_map_name.clone(), sides);
+        Net::new(backbone, loaded, lesson, output).map(Self)
+    }
+
+    /// How unlike the lesson each place of a prepared picture is, 0 to 1.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the run fails or a number is NaN or infinite.
+    pub fn map(
+        &self,
+        tensor: &[f32],
+        height_px: usize,
+        width_px: usize,
+    ) -> Result<Array2<f32>, ModelError> {
+        self.0.run(tensor, height_px, width_px)
+    }
+}
+
+impl Net {
+    fn new(
+        backbone: &Backbone,
+        loaded: Loaded,
+        lesson: &Lesson,
+        (name, sides): (String, Vec<Option<usize>>),
+    ) -> Result<Self, ModelError> {
+        let channels = backbone.input.channels as usize;
+        let needs = Needs {
+            picture: (
+                backbone.input_name.clone(),
+                vec![Some(1), Some(channels), None, None],
+            ),
+            fixed: backbone.fixed(lesson),
+            outputs: vec![NeededOutput {
+                name,
+                shapes: vec![sides],
+                numbers: Numbers::Real,
+            }],
+        };
+        Ok(Self {
+            graph: loaded.into_graph(needs)?,
+            model: backbone.title(),
+            channels,
+        })
+    }
+
+    /// The output for one picture, sides of one place left away.
+    fn run(
+        &self,
+        tensor: &[f32],
+        height_px: usize,
+        width_px: usize,
+    ) -> Result<Array2<f32>, ModelError> {
+        let sides = [self.channels, height_px, width_px];
+        let expected = sides.iter().product();
         if tensor.len() != expected {
             return Err(ModelError::Tensor {
                 model: self.model.clone(),
@@ -282,16 +416,21 @@ impl FeatureNet {
             model: self.model.clone(),
             problem,
         };
-        let found = self
-            .graph
-            .run(tensor, [self.channels, height_px, width_px])?;
-        let features = found.into_iter().next().unwrap_or_default();
-        let features = features
+        let found = self.graph.run(tensor, sides)?;
+        let mut values = found.into_iter().next().unwrap_or_default();
+        while 2 < values.ndim() {
+            values = values.index_axis_move(Axis(0), 0);
+        }
+        let values = values
             .into_dimensionality::<Ix2>()
             .map_err(|error| output_error(error.to_string()))?;
-        if !features.iter().all(|value| value.is_finite()) {
-            return Err(output_error("a feature is NaN or infinite".to_owned()));
+        let n_bad = values.iter().filter(|value| !value.is_finite()).count();
+        if 0 < n_bad {
+            return Err(output_error(format!(
+                "{n_bad} of {} numbers are NaN or infinite",
+                values.len()
+            )));
         }
-        Ok(features)
+        Ok(values)
     }
 }

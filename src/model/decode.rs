@@ -1,5 +1,6 @@
 //! From a graph's numbers to detections in pixels of the frame as the camera gave it.
 
+mod box_scores;
 mod boxes;
 mod maps;
 mod masks;
@@ -117,7 +118,7 @@ pub(super) fn probabilities(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<
         }
         Layout::AnomalyScore { .. } => Ok(image_score(manifest, raw).into_iter().collect()),
         Layout::ClassScores { .. } => Ok(label_scores(manifest, raw).unwrap_or_default()),
-        Layout::Boxes { .. } => boxes::probabilities(manifest, raw),
+        Layout::Boxes { .. } => box_scores::probabilities(manifest, raw),
     }
 }
 

@@ -204,8 +204,8 @@ fn entry(mut bytes: &[u8]) -> Option<(String, String)> {
         let key = varint(&mut bytes)?;
         let payload = field_payload(&mut bytes, key & 7)?;
         match key >> 3 {
-            1 => name = std::str::from_utf8(payload).ok()?.to_owned(),
-            2 => value = std::str::from_utf8(payload).ok()?.to_owned(),
+            1 => std::str::from_utf8(payload).ok()?.clone_into(&mut name),
+            2 => std::str::from_utf8(payload).ok()?.clone_into(&mut value),
             _ => {}
         }
     }
@@ -227,11 +227,15 @@ fn field_payload<'a>(bytes: &mut &'a [u8], kind: u64) -> Option<&'a [u8]> {
 }
 
 fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            bytes.push(low & 0x7f);
+            return;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(value as u8);
 }
 
 #[cfg(test)]

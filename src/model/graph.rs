@@ -93,11 +93,11 @@ impl Port {
         self.is_real() || self.is_whole()
     }
 
+    /// A tensor for this input in which every number is `number`, as small as its free sides allow.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "ONNX has twenty types and may get more"
     )]
-    /// A tensor for this input in which every number is `number`, as small as its free sides allow.
     pub(super) fn filled(&self, number: i8) -> Option<Tensor> {
         let sides: Vec<_> = self.sides.iter().map(|side| side.unwrap_or(1)).collect();
         let sides = IxDyn(&sides);

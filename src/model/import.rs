@@ -4,7 +4,11 @@
 //! [`Export::read`] looks at the graph, [`Export::recognise`] says what it is and what is missing,
 //! [`prove`] runs the exporter's own pictures through the gate's own preparation and compares.
 
+mod anomalib;
+mod answers;
 mod classes;
+mod detectors;
+mod export;
 mod families;
 mod golden_dir;
 mod metadata;

@@ -4,6 +4,7 @@
 //! end in the same few types here, so that decoding knows five kinds of answers and no exporter.
 
 mod axes;
+mod check;
 mod file;
 mod form;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::Sides;
 use super::output::Role;
 
-pub(super) use file::check_layout;
+pub(super) use check::check_layout;
 pub use file::{Coordinates, LayoutFile, OutputFile, ThresholdsFile};
 #[cfg(test)]
 pub(super) use form::box_form;

@@ -21,9 +21,10 @@ mod package;
 mod provider;
 mod runtime;
 mod tensors;
+mod thresholds;
 mod write;
 
-pub use backbone::{BACKBONE, Backbone, FeatureNet};
+pub use backbone::{BACKBONE, Backbone, FeatureNet, Lesson, MapNet};
 pub use decode::DETECTIONS_MAX;
 pub use detector::{Detector, LoadReport, OnnxDetector};
 pub use error::ModelError;

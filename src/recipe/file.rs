@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
+use super::{Disagreement, FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, PointMm, RectPx};
 
@@ -29,6 +29,8 @@ struct ViewFile {
     name: String,
     camera: String,
     model: String,
+    second_model: Option<String>,
+    when_models_disagree: Option<Disagreement>,
     // Left, top, width, height; left out: the whole frame.
     region_px: Option<[f64; 4]>,
     #[serde(default)]
@@ -128,12 +130,7 @@ fn check_view(file: ViewFile, checks: &mut Checks) -> View {
     let at = format!("views.{}", file.name);
     checks.take(format!("{at}.name"), Name::new(&file.name));
     checks.take(format!("{at}.camera"), Name::new(&file.camera));
-    if !is_model_reference(&file.model) {
-        checks.say(format!(
-            "`{at}.model = {}` is no package; write `name/version`",
-            file.model
-        ));
-    }
+    let disagreement = check_models(&at, &file, checks);
     let region = file.region_px.map(|[x, y, width, height]| {
         for (key, value, min) in [
             ("left", x, 0.0),
@@ -173,9 +170,33 @@ fn check_view(file: ViewFile, checks: &mut Checks) -> View {
         name: file.name,
         camera: file.camera,
         region,
-        model: file.model,
+        models: [file.model].into_iter().chain(file.second_model).collect(),
+        disagreement,
         outside_zones: file.outside_zones,
     }
+}
+
+fn check_models(at: &str, file: &ViewFile, checks: &mut Checks) -> Disagreement {
+    let second = file.second_model.as_ref();
+    let named = [("model", Some(&file.model)), ("second_model", second)];
+    for (key, model) in named {
+        if let Some(model) = model.filter(|model| !is_model_reference(model)) {
+            checks.say(format!(
+                "`{at}.{key} = {model}` is no package; write `name/version`"
+            ));
+        }
+    }
+    if second == Some(&file.model) {
+        checks.say(format!(
+            "`{at}.second_model` is its `model` again; name another package or leave it out"
+        ));
+    }
+    if second.is_none() && file.when_models_disagree.is_some() {
+        checks.say(format!(
+            "`{at}.when_models_disagree` needs a `second_model` that can disagree"
+        ));
+    }
+    file.when_models_disagree.unwrap_or(Disagreement::Doubtful)
 }
 
 fn is_model_reference(text: &str) -> bool {
@@ -362,6 +383,32 @@ score_reject = 0.7
             strict.views[0].labels_without_limit(["dent", "burr"].into_iter()),
             ["`dent` in zone `A`"]
         );
+    }
+
+    #[test]
+    fn a_view_may_have_a_second_model_and_says_what_a_disagreement_means() {
+        let models = |text: &str| {
+            let view = parse(Path::new("recipe.toml"), text)
+                .unwrap()
+                .views
+                .remove(0);
+            (view.models, view.disagreement)
+        };
+        let second = |lines: &str| GOOD.replace("prepare =", &format!("{lines}\nprepare ="));
+        let first = "stamping-surface/0.1.0".to_owned();
+        assert_eq!(models(GOOD), (vec![first.clone()], Disagreement::Doubtful));
+        let both = vec![first, "door-taught/1.0.0".to_owned()];
+        let taught = "second_model = \"door-taught/1.0.0\"";
+        assert_eq!(
+            models(&second(taught)),
+            (both.clone(), Disagreement::Doubtful)
+        );
+        let strict = format!("{taught}\nwhen_models_disagree = \"reject\"");
+        assert_eq!(models(&second(&strict)), (both, Disagreement::Reject));
+        let twice = "second_model = \"stamping-surface/0.1.0\"";
+        insta::assert_snapshot!(error(&second(twice)), @"`recipe.toml`: `views.top.second_model` is its `model` again; name another package or leave it out");
+        insta::assert_snapshot!(error(&second("second_model = \"door\"")), @"`recipe.toml`: `views.top.second_model = door` is no package; write `name/version`");
+        insta::assert_snapshot!(error(&second("when_models_disagree = \"reject\"")), @"`recipe.toml`: `views.top.when_models_disagree` needs a `second_model` that can disagree");
     }
 
     #[test]

@@ -38,12 +38,25 @@ pub struct View {
     pub steps: Vec<Step>,
     /// When the image is fit.
     pub fitness: FitnessLimits,
-    /// The model package as `name/version`.
-    pub model: String,
+    /// The model packages as `name/version`: one, or one that names the known and one that finds
+    /// the unknown.
+    pub models: Vec<String>,
+    /// What it means when one of two models rejects and the other finds nothing.
+    pub disagreement: Disagreement,
     /// At least one.
     pub zones: Vec<Zone>,
     /// What a finding outside all zones means.
     pub outside_zones: Outside,
+}
+
+/// What it means when one of a view's two models rejects the part and the other passes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disagreement {
+    /// A person must look.
+    Doubtful,
+    /// The part is rejected.
+    Reject,
 }
 
 /// What a finding outside all zones means.

@@ -201,11 +201,11 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
     for recipe in files.recipes {
         let parts = recipe.views.iter().filter_map(|view| {
             let (calibration, flat_field) = files.calibrations.get(&view.camera)?.clone();
-            let detector = Arc::clone(detectors.get(&view.model)?);
+            let of_model = |model: &String| detectors.get(model).map(Arc::clone);
             Some(ViewParts {
                 calibration,
                 flat_field,
-                detector,
+                detectors: view.models.iter().map(of_model).collect::<Option<_>>()?,
             })
         });
         let parts = parts.collect();
@@ -239,12 +239,14 @@ impl Files {
                 "view `{name}` wants `flat_field`, but the calibration of camera `{camera}` has none"
             ));
         }
-        if !self.packages.contains_key(&view.model) {
-            match ModelPackage::open(&station.models.join(&view.model)) {
-                Ok(package) => {
-                    self.packages.insert(view.model.clone(), package);
+        for model in &view.models {
+            if !self.packages.contains_key(model) {
+                match ModelPackage::open(&station.models.join(model)) {
+                    Ok(package) => {
+                        self.packages.insert(model.clone(), package);
+                    }
+                    Err(error) => mistakes.push(with_causes(&error)),
                 }
-                Err(error) => mistakes.push(with_causes(&error)),
             }
         }
     }
@@ -281,6 +283,39 @@ impl Files {
             }
         }
         left_out
+    }
+
+    /// Keeps one view of one part type and what it needs; `None` takes the only one.
+    ///
+    /// # Errors
+    /// [`StationError::Replay`] if there are several and none is named, or no such one.
+    pub fn keep_view(
+        &mut self,
+        part_type: Option<&str>,
+        view: Option<&str>,
+    ) -> Result<(), StationError> {
+        let fits = |wanted: Option<&str>, name: &str| wanted.is_none_or(|wanted| wanted == name);
+        let all = self.recipes.iter().flat_map(|recipe| {
+            let views = recipe.views.iter();
+            views.map(|view| format!("`{}` of `{}`", view.name, recipe.part_type))
+        });
+        let there = all.collect::<Vec<_>>().join(", ");
+        self.recipes
+            .retain(|recipe| fits(part_type, recipe.part_type.as_str()));
+        for recipe in &mut self.recipes {
+            recipe.views.retain(|one| fits(view, &one.name));
+        }
+        self.recipes.retain(|recipe| !recipe.views.is_empty());
+        let views = self.recipes.iter().flat_map(|recipe| &recipe.views);
+        let [view] = views.collect::<Vec<_>>()[..] else {
+            return Err(StationError::Replay {
+                text: format!(
+                    "name one view with `--part-type` and `--view`; the station has {there}"
+                ),
+            });
+        };
+        self.packages.retain(|name, _| view.models.contains(name));
+        Ok(())
     }
 
     /// The recipes.

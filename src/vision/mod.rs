@@ -6,16 +6,20 @@
 mod antialias;
 mod decode;
 mod draw;
+mod draw_truth;
 mod encode;
 mod error;
 mod fitness;
 mod flat_field;
+mod heat;
 mod input;
 mod prepare;
 mod regions;
 mod sampling;
 #[cfg(test)]
 mod testing;
+mod thumbnail;
+mod truth;
 mod video;
 mod view;
 mod whole;
@@ -24,13 +28,17 @@ mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
+pub use draw_truth::draw_truth;
 pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
+pub use heat::draw_heat;
 pub use input::{Arithmetic, Filter, InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
+pub use thumbnail::{Shift, shift, thumbnail};
+pub use truth::{label_regions, spread_map};
 pub use video::Video;
 pub use yuyv::picture_from_yuyv;
 

@@ -198,6 +198,12 @@ impl Preparer {
     pub fn original_from_input(&self, point: PointPx) -> PointPx {
         self.geometry.original_from_input(point)
     }
+
+    /// Where a point of the frame as the camera gave it lies in the model's input; `None` outside the
+    /// view's region. What a crop cuts off lies beside the input.
+    pub fn input_from_original(&self, point: PointPx) -> Option<PointPx> {
+        self.geometry.input_from_original(point)
+    }
 }
 
 /// Prepares a whole picture without any step of a recipe, and tells the way back.

@@ -39,6 +39,24 @@ impl Geometry {
         };
         self.lens.map_or(straight, |lens| lens.distort(straight))
     }
+
+    /// Takes a point of the frame as the camera gave it to the model's input; the way back of
+    /// [`Self::original_from_input`]. `None` outside the region; a point that a crop cuts off lies beside
+    /// the input.
+    pub(super) fn input_from_original(&self, point: PointPx) -> Option<PointPx> {
+        let Self { region, window, .. } = *self;
+        let straight = self.lens.map_or(point, |lens| lens.undistort(point));
+        let scale = |value: f64, origin: i32, from: i32, to: u32, start: i32| {
+            // A share of the region, pixels reaching half a side around their centres.
+            let share = (value - f64::from(origin) + 0.5) / f64::from(from);
+            let seen = (0.0..=1.0).contains(&share);
+            seen.then(|| share * f64::from(to) - 0.5 + f64::from(start))
+        };
+        Some(PointPx {
+            x: scale(straight.x, region.x, region.width, window.width, window.x)?,
+            y: scale(straight.y, region.y, region.height, window.height, window.y)?,
+        })
+    }
 }
 
 /// Whether lens, crop and size are sampled one after the other or at once.

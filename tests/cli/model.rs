@@ -26,6 +26,7 @@ fn a_package_says_what_it_is() {
     │ trained on ┆ nothing: written by tests/models/make.py │
     │ metrics ┆ image_auroc 1 │
     │ golden vectors ┆ 2 │
+    │ proved by ┆ the framework that trained it │
     │ onnx sha256 ┆ [SHA256] │
     │ package sha256 ┆ [SHA256] │
     └─┴─┘
@@ -33,7 +34,7 @@ fn a_package_says_what_it_is() {
     assert_snapshot!(scene.taktgate(&["model", "inspect", &package("detect-yolo"), "--json"]), @r#"
     exit 0
     --- stdout
-    {"description":"A tiny graph for tests","golden vectors":"2","input":"32 x 24 px, 1 channel(s)","labels":"scratch (A), dent","layout":"yolo","metrics":"image_auroc 1","name":"detect-yolo","onnx sha256":"[SHA256]","package sha256":"[SHA256]","task":"detect","thresholds":"confidence_threshold 0.5, iou_threshold 0.5","trained on":"nothing: written by tests/models/make.py","version":"1.0.0"}
+    {"description":"A tiny graph for tests","golden vectors":"2","input":"32 x 24 px, 1 channel(s)","labels":"scratch (A), dent","layout":"yolo","metrics":"image_auroc 1","name":"detect-yolo","onnx sha256":"[SHA256]","package sha256":"[SHA256]","proved by":"the framework that trained it","task":"detect","thresholds":"confidence_threshold 0.5, iou_threshold 0.5","trained on":"nothing: written by tests/models/make.py","version":"1.0.0"}
     "#);
 }
 

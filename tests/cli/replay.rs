@@ -364,3 +364,40 @@ fn a_part_type_is_chosen_where_there_are_several() {
     let told = scene.taktgate(&["replay", "st-07", "--part-type", "hood"]);
     assert!(told.starts_with("exit 0\n"), "{told}");
 }
+
+#[test]
+fn two_models_that_disagree_leave_a_doubt_and_the_note_says_who_said_what() {
+    let scene = Scene::with_station();
+    // It goes by the mean of the picture, which a bright square in a dark one hardly moves.
+    scene.package("classify");
+    scene.replace(
+        "st-07/recipe.toml",
+        "model = \"anomaly/1.0.0\"",
+        "model = \"anomaly/1.0.0\"\nsecond_model = \"classify/1.0.0\"",
+    );
+    let verdicts = |scene: &Scene| {
+        let said = scene.taktgate(&["replay", "st-07", "--out", "out", "--no-pictures"]);
+        assert!(said.starts_with("exit 0"), "{said}");
+        let lines = scene.read("out/verdicts.jsonl");
+        let line = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            format!("{} {}", line["verdict"], line["notes"])
+        };
+        lines.lines().map(line).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(verdicts(&scene), @r#"
+    "ok" []
+    "indeterminate" ["anomaly 1.0.0 says ng, classify 1.0.0 says ok"]
+    "indeterminate" ["anomaly 1.0.0 says indeterminate (doubtful), classify 1.0.0 says ok"]
+    "#);
+    scene.replace(
+        "st-07/recipe.toml",
+        "second_model",
+        "when_models_disagree = \"reject\"\nsecond_model",
+    );
+    assert_snapshot!(verdicts(&scene), @r#"
+    "ok" []
+    "ng" ["anomaly 1.0.0 says ng, classify 1.0.0 says ok"]
+    "indeterminate" ["anomaly 1.0.0 says indeterminate (doubtful), classify 1.0.0 says ok"]
+    "#);
+}

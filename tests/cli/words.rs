@@ -18,8 +18,10 @@ fn help_names_every_command_and_every_exit_code() {
     Commands:
       run          Runs a station until it is stopped with Ctrl-C or SIGTERM
       replay       Judges recorded pictures and draws the findings onto them
+      evaluate     Measures a package or a recipe on labelled pictures, and writes a report
       line         Plays the line controller: announces parts, expects verdicts, keeps the account
       check        Says every mistake in a station's files, and tests its models
+      teach        Teaches an anomaly model from pictures of good parts only
       model        Looks at model packages
       broker       Runs a broker for this machine only, until it is stopped
       demo         Runs three stations, their lines and a broker on the samples
@@ -41,7 +43,8 @@ fn help_names_every_command_and_every_exit_code() {
       1  could not be done (the reason is on standard error)
       2  the command line is wrong
       3  done, and the answer is no: a file has mistakes, a model fails its test,
-         a replay differs from what was expected, a part got no answer in time
+         a replay differs from what was expected, a part got no answer in time,
+         a figure misses what `--require` asks
     ");
 }
 
@@ -222,6 +225,67 @@ fn a_wrong_log_filter_is_a_wrong_command_line() {
     --- stderr
     error: `--log taktgate=loud` is no filter; write for example `info,ort=warn`
       because error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
+    "#);
+}
+
+#[test]
+fn the_help_of_evaluate_has_examples() {
+    let scene = Scene::new();
+    assert_snapshot!(scene.taktgate(&["evaluate", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Measures a package or a recipe on labelled pictures, and writes a report
+
+    Usage: taktgate evaluate [OPTIONS] <PACKAGE_OR_STATION> <DATA>
+
+    Arguments:
+      <PACKAGE_OR_STATION>  A model package (the folder with `manifest.toml`), or a station (file or
+                            folder)
+      <DATA>                The labelled set: a folder, or its `.json`, `.csv` or `data.yaml`
+
+    Options:
+      -h, --help  Print help
+
+    The set:
+          --format <FORMAT>    How the set is laid out [default: auto] [possible values: auto, mvtec,
+                               coco, yolo, voc, masks, csv]
+          --split <NAME>       Which part of the set; `test` where it has parts
+          --all-bad            Every picture in DATA counts as bad: what another world looks like
+          --all-good           Every picture in DATA counts as good
+          --good <CLASS>       A class that means "no defect", beside good, ok and normal
+          --map <THEIRS=OURS>  A class of the set and the model's label for it
+          --limit <N>          At most this many pictures, evenly over the set
+
+    What is evaluated:
+          --mm-per-px <MM_PER_PX>  Judges pictures of any size: a bare scale instead of the station's
+                                   calibration
+          --part-type <PART_TYPE>  The part type, for stations with several recipes
+          --view <VIEW>            The view, for recipes with several
+          --model <NAME>           The model whose scores rank the pictures, for views with two; the
+                                   first one otherwise
+          --threads <THREADS>      Threads of a package's run; a station has its own setting [default:
+                                   2]
+
+    What comes out:
+          --out <DIR>                Where `run.json` and `report.html` go [default: out/evaluate]
+          --against <RUN>            Compares with an earlier run on the same pictures: its folder or
+                                     `run.json`
+          --require <FIGURE<=VALUE>  A figure that must hold, else exit code 3: `image_auroc>=0.95`,
+                                     `escape<=0.01`
+          --json                     Prints the figures (and the comparison) as JSON
+          --no-report                Writes no `report.html`
+
+    Logging:
+          --log <FILTER>             What is logged to standard error, in the words of tracing's
+                                     `EnvFilter` [env: TAKTGATE_LOG=]
+          --log-format <LOG_FORMAT>  How it is logged [default: text] [possible values: text, json]
+
+    Examples:
+      taktgate evaluate models/stamping-surface/0.1.0 samples/stamping
+      taktgate evaluate samples/stamping samples/stamping --out out/recipe
+      taktgate evaluate models/welding-seam/0.1.0 WELDS --good good_weld --map defect=crack
+      taktgate evaluate PACKAGE DATA --against out/before --require 'escape<=0.01'
+      taktgate evaluate PACKAGE --all-bad ANOTHER_WORLD
     "#);
 }
 

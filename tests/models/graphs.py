@@ -297,6 +297,37 @@ def bank():
     return made
 
 
+def lesson():
+    """What teaching takes: rows of grey values, whitened, and how far each is from the nearest of the bank."""
+    nodes = [
+        node("AveragePool", "image", "cells", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Reshape", "cells column", "raw"),
+        node("Sub", "raw mean", "centred"),
+        node("MatMul", "centred whitening", "features"),
+        node("Slice", "features first second axis", "grey"),
+        node("Slice", "bank first second axis", "known"),
+        node("Transpose", "known", "row"),
+        node("Sub", "grey row", "differences"),
+        node("Abs", "differences", "distances"),
+        node("Div", "distances spread", "spreads"),
+        node("ReduceMin", "spreads", "nearest", axes=[1], keepdims=1),
+        node("Add", "nearest reference", "sum"),
+        node("Div", "nearest sum", "scores"),
+        node("Shape", "cells", "shape"),
+        node("Reshape", "scores shape", "anomaly_map"),
+    ]
+    inits = [ints("column", [-1, 1]), ints("first", [0]), ints("second", [1]), ints("axis", [1])]
+    made = model(
+        nodes, inits, [1, 1, "rows", "columns"], "anomaly_map", ["batch", 1, "height", "width"]
+    )
+    shapes = {"mean": [1], "whitening": [1, "d"], "bank": ["m", "d"], "spread": ["m"], "reference": [1]}
+    made.graph.input.extend(
+        helper.make_tensor_value_info(name, F32, shape) for name, shape in shapes.items()
+    )
+    made.graph.output.append(helper.make_tensor_value_info("features", F32, ["n", "d"]))
+    return made
+
+
 def half():
     """The anomaly map in numbers of 16 bits, all sides free."""
     nodes = [

@@ -16,7 +16,7 @@ from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
-from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, masks, node, objectness, output, segment, three, yolo, yolox
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, three, yolo, yolox
 
 HERE = pathlib.Path(__file__).parent
 
@@ -96,7 +96,11 @@ mean_values = [0.0]
 scale_values = [255.0]
 multiple_px = 2
 [inputs]
+mean = "mean"
+whitening = "whitening"
 bank = "bank"
+spread = "spread"
+reference = "reference"
 [outputs]
 features = "features"
 anomaly_map = "anomaly_map"
@@ -210,11 +214,11 @@ def whole_layouts():
 
 
 def backbone():
-    """The graph of `bank` as one that teaching takes."""
+    """A graph that teaching takes."""
     folder = HERE / "backbone"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    onnx = bank().SerializeToString(deterministic=True)
+    onnx = lesson().SerializeToString(deterministic=True)
     (folder / "model.onnx").write_bytes(onnx)
     (folder / "backbone.toml").write_text(BACKBONE.format(onnx_sha256=hashlib.sha256(onnx).hexdigest()))
 

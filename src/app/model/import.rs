@@ -127,9 +127,12 @@ pub(super) fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
         told.package = Some(out.clone());
     }
     if args.json {
-        say(as_json(&recognised, &told, good));
+        say(as_json(&recognised, &told));
     } else {
         tell_end(&told, args);
+    }
+    if let Some(parity) = told.parity.as_ref().filter(|_| !good) {
+        tell_refusal(parity, told.alternative.as_ref());
     }
     Ok(if good { Outcome::Good } else { Outcome::Bad })
 }
@@ -222,15 +225,7 @@ fn tell_recognised(recognised: &Recognised, golden: Option<&GoldenDir>) {
 fn tell_end(told: &Told, args: &ImportArgs) {
     if let Some(parity) = &told.parity {
         tell_parity(parity);
-        let refusals = parity.refusals();
-        if !refusals.is_empty() {
-            note("refused: this model scores differently here than where it was trained");
-            for refusal in refusals {
-                note(format!("  - {refusal}"));
-            }
-            for line in causes(parity, told.alternative.as_ref()) {
-                note(format!("hint: {line}"));
-            }
+        if !parity.refusals().is_empty() {
             return;
         }
     }
@@ -242,8 +237,18 @@ fn tell_end(told: &Told, args: &ImportArgs) {
         }
         None if args.golden.is_some() => say("good; give `--out models/NAME/VERSION` to write it"),
         None => {
-            say("give `--golden FOLDER` to prove it, and `--out models/NAME/VERSION` to write it")
+            say("give `--golden FOLDER` to prove it, and `--out models/NAME/VERSION` to write it");
         }
+    }
+}
+
+fn tell_refusal(parity: &Parity, alternative: Option<&Alternative>) {
+    note("refused: this model scores differently here than where it was trained");
+    for refusal in parity.refusals() {
+        note(format!("  - {refusal}"));
+    }
+    for line in causes(parity, alternative) {
+        note(format!("hint: {line}"));
     }
 }
 
@@ -306,43 +311,48 @@ fn causes(parity: &Parity, alternative: Option<&Alternative>) -> Vec<String> {
     causes
 }
 
-fn as_json(recognised: &Recognised, told: &Told, good: bool) -> serde_json::Value {
+fn as_json(recognised: &Recognised, told: &Told) -> serde_json::Value {
     let found = recognised
         .rows
         .iter()
         .map(|(key, value, from)| serde_json::json!({"what": key, "value": value, "from": from}));
-    let parity = told.parity.as_ref().map(|parity| {
-        let outputs = parity
-            .outputs
-            .iter()
-            .map(|one| (one.output.clone(), one.largest.into()));
-        let outputs: serde_json::Map<_, serde_json::Value> = outputs.collect();
-        let flips = parity
-            .flips
-            .iter()
-            .map(|flip| serde_json::json!({"picture": flip.picture, "why": flip.why}));
-        serde_json::json!({
-            "pictures": parity.n_pictures,
-            "pictures_with_findings": parity.n_found,
-            "against_answers": parity.with_answers,
-            "outputs": outputs,
-            "score_difference": parity.score,
-            "place_difference_px": parity.place_px,
-            "worst_picture": parity.worst,
-            "prepared_difference_grey": parity.prepared_grey,
-            "verdicts_flipped": flips.collect::<Vec<_>>(),
-            "refusals": parity.refusals(),
-        })
+    let draft = &recognised.draft;
+    let mut all = serde_json::json!({
+        "package": told.package.as_ref().map(|path| path.display().to_string()),
+        "family": recognised.family.to_string(),
+        "task": draft.task.to_string(),
+        "proved_by": if draft.proved_by == ProvedBy::Exporter { "exporter" } else { "graph" },
+        "found": found.collect::<Vec<_>>(),
+        "notes": recognised.notes,
     });
+    let Some(parity) = &told.parity else {
+        return all;
+    };
+    let outputs = parity.outputs.iter();
+    let outputs = outputs.map(|one| (one.output.clone(), one.largest.into()));
+    let flips = parity
+        .flips
+        .iter()
+        .map(|flip| serde_json::json!({"picture": flip.picture, "why": flip.why}));
     let alternative = told.alternative.as_ref().map(|best| {
         serde_json::json!({"flags": best.flags, "score_difference": best.score, "fits": best.fits})
     });
-    serde_json::json!({
-        "good": good,
-        "package": told.package.as_ref().map(|path| path.display().to_string()),
-        "found": found.collect::<Vec<_>>(),
-        "notes": recognised.notes,
-        "parity": parity,
+    let compared = serde_json::json!({
+        "pictures": parity.n_pictures,
+        "pictures_with_findings": parity.n_found,
+        "against_answers": parity.with_answers,
+        "outputs": outputs.collect::<serde_json::Map<String, serde_json::Value>>(),
+        "largest_score_difference": parity.score,
+        "largest_place_difference_px": parity.place_px,
+        "largest_prepared_difference_grey": parity.prepared_grey,
+        "worst_picture": parity.worst,
+        "verdicts_flipped": parity.flips.len(),
+        "flips": flips.collect::<Vec<_>>(),
+        "refusals": parity.refusals(),
         "alternative": alternative,
-    })
+    });
+    if let (Some(all), serde_json::Value::Object(compared)) = (all.as_object_mut(), compared) {
+        all.extend(compared);
+    }
+    all
 }

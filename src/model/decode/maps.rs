@@ -13,6 +13,10 @@ use super::scores::picture_score;
 use super::{Found, Wanted, check_probabilities, check_shapes, output, pick, sigmoid};
 
 /// How the cells of a map lie on the input.
+#[expect(
+    clippy::struct_field_names,
+    reason = "places on the input carry their unit"
+)]
 pub(super) struct Cells {
     left_px: f64,
     top_px: f64,

@@ -3,7 +3,8 @@
 use super::super::graph::Port;
 use super::super::layout::{LayoutFile, OutputFile, Task, ThresholdsFile};
 use super::Signature;
-use super::families::{Family, Reading, anomaly_reading, boxes_thresholds, imagenet, zero_to_one};
+use super::anomalib::anomaly_reading;
+use super::families::{Family, Reading, boxes_thresholds, imagenet, zero_to_one};
 use super::preparation::{Color, Preparation, ResizeWord};
 use crate::vision::Interpolation;
 

@@ -6,9 +6,11 @@ use std::str::FromStr;
 use super::super::graph::Port;
 use super::super::layout::{LayoutFile, OutputFile, Range, Task, ThresholdsFile};
 use super::super::output::Role;
-use super::super::tensors::{Tensor, Tensors};
+use super::super::tensors::Tensors;
 use super::Signature;
+use super::anomalib::{anomalib, anomalib1};
 use super::classes;
+use super::detectors::{detr, detr_deploy, torchvision_detector};
 use super::metadata::{self, ModelInfo, Ultralytics};
 use super::preparation::{Color, IMAGENET_MEAN, IMAGENET_SCALE, Preparation, ResizeWord};
 use crate::vision::{Arithmetic, Filter, Interpolation};
@@ -119,6 +121,8 @@ pub(super) struct Reading {
     pub(super) thresholds: [ThresholdsFile; 2],
     /// What a user should know.
     pub(super) notes: Vec<String>,
+    /// Whether its numbers are distances that nothing makes scores of.
+    pub(super) are_distances: bool,
 }
 
 impl Reading {
@@ -141,9 +145,13 @@ impl Reading {
             usual: Preparation::default(),
             thresholds: [ThresholdsFile::default(); 2],
             notes: Vec::new(),
+            are_distances: false,
         }
     }
 }
+
+/// Recognises a family by the names of its outputs.
+type ByNames = fn(&Signature) -> Option<Reading>;
 
 /// What the graph is; the message says what was looked for.
 pub(super) fn recognise(
@@ -163,12 +171,12 @@ pub(super) fn recognise(
     {
         return openvino(signature, said, n_labels);
     }
-    let by_names: [(Family, fn(&Signature) -> Option<Reading>); 5] = [
+    let by_names: [(Family, ByNames); 5] = [
         (Family::Anomalib, anomalib),
         (Family::Anomalib1, anomalib1),
         (Family::DetrDeploy, detr_deploy),
         (Family::TorchvisionDetector, torchvision_detector),
-        (Family::Detr, |signature| detr(signature)),
+        (Family::Detr, detr),
     ];
     for (one, read) in by_names {
         if asked(one)
@@ -212,7 +220,7 @@ pub(super) fn zero_to_one() -> Preparation {
     }
 }
 
-/// The same with ImageNet's mean and spread.
+/// The same with `ImageNet`'s mean and spread.
 pub(super) fn imagenet() -> Preparation {
     Preparation {
         mean: Some(IMAGENET_MEAN.to_vec()),
@@ -353,173 +361,5 @@ fn openvino(
         ],
         notes: said.strange,
         ..reading
-    })
-}
-
-/// anomalib 2: `anomaly_map` and `pred_score`; what is after its post-processor lies in 0 to 1.
-fn anomalib(signature: &Signature) -> Option<Reading> {
-    let map = signature.output("anomaly_map")?;
-    let score = signature.output("pred_score")?;
-    let names = [
-        (Role::Map, map.name.as_str()),
-        (Role::Score, score.name.as_str()),
-    ];
-    let output = OutputFile::several(LayoutFile::AnomalyMapScore, names);
-    let because = "it has the outputs `anomaly_map` and `pred_score`";
-    let mut reading = anomaly_reading(Family::Anomalib, because, output);
-    if signature.output("pred_label").is_none() {
-        reading.notes.push(
-            "it was exported without anomalib's post-processor: its numbers are distances, and a \
-             package must know which distance counts as 0 and which as 1: give `--score-range \
-             LOW,HIGH` and `--map-range LOW,HIGH`, or export it with the post-processor"
-                .to_owned(),
-        );
-    }
-    Some(reading)
-}
-
-pub(super) fn anomaly_reading(family: Family, because: &str, output: OutputFile) -> Reading {
-    Reading {
-        labels: vec!["anomaly".to_owned()],
-        n_labels: Some(1),
-        // torchvision resizes numbers here, and rounds nothing.
-        usual: Preparation {
-            interpolation: Some(Interpolation::Antialias(
-                Filter::Linear,
-                Arithmetic::TorchFloats,
-            )),
-            ..zero_to_one()
-        },
-        ..Reading::new(family, because, Task::Anomaly, output)
-    }
-}
-
-/// anomalib 1: a map of distances, perhaps a score, and `metadata.json` beside the file.
-fn anomalib1(signature: &Signature) -> Option<Reading> {
-    let scaling = metadata::anomalib_scaling(signature.beside.as_ref()?)?;
-    let map = signature
-        .outputs
-        .iter()
-        .find(|port| matches!(signature.sides(port).as_slice(), [_, 1, _, _]))?;
-    let score = signature
-        .outputs
-        .iter()
-        .find(|port| port.name != map.name && signature.sides(port).iter().all(|side| *side == 1));
-    let mut output = match score {
-        None => OutputFile::one(LayoutFile::AnomalyMap, &map.name),
-        Some(score) => OutputFile::several(
-            LayoutFile::AnomalyMapScore,
-            [
-                (Role::Map, map.name.as_str()),
-                (Role::Score, score.name.as_str()),
-            ],
-        ),
-    };
-    output.map_range = Some(scaling.map);
-    output.score_range = Some(scaling.image);
-    let because = "`metadata.json` beside it has anomalib's thresholds, minimum and maximum";
-    let mut reading = anomaly_reading(Family::Anomalib1, because, output);
-    let (picture, map) = (signature.picture_sides()?, signature.sides(map));
-    if let ([_, height, width], [_, _, rows, columns]) = (picture, map.as_slice())
-        && rows < &height
-        && columns < &width
-        // A map of fewer cells of the same size; a coarser one would be an even part of the input.
-        && height % rows != 0
-    {
-        let region = [(width - columns) / 2, (height - rows) / 2, *columns, *rows];
-        let region = region.map(|side| u32::try_from(side).unwrap_or_default());
-        reading.output.map_region_px = Some(region);
-        reading.notes.push(format!(
-            "the graph cuts the middle out ({columns} x {rows} of {width} x {height} px): a defect at \
-             the border is never seen"
-        ));
-    }
-    Some(reading)
-}
-
-/// Three outputs, and the size of the picture as an input of its own.
-fn detr_deploy(signature: &Signature) -> Option<Reading> {
-    let size = signature
-        .inputs
-        .iter()
-        .find(|port| port.name == "orig_target_sizes")?;
-    let names = [
-        (Role::Boxes, signature.output("boxes")?.name.as_str()),
-        (Role::Scores, signature.output("scores")?.name.as_str()),
-        (Role::Labels, signature.output("labels")?.name.as_str()),
-    ];
-    let mut output = OutputFile::several(LayoutFile::BoxesScoresLabels, names);
-    output.first_label = Some(0);
-    let [_, height, width] = signature.picture_sides()?;
-    let sides = [width, height].map(|side| i64::try_from(side).unwrap_or_default());
-    let tensor = ndarray::arr2(&[sides]).into_dyn();
-    let because =
-        "it has the input `orig_target_sizes` and the outputs `labels`, `boxes`, `scores`";
-    Some(Reading {
-        fixed: Tensors::from([(size.name.clone(), Tensor::I64(tensor))]),
-        usual: zero_to_one(),
-        thresholds: [ThresholdsFile::default(), boxes_thresholds(0.5, 0.7)],
-        ..Reading::new(Family::DetrDeploy, because, Task::Detect, output)
-    })
-}
-
-/// Three outputs, labels being whole numbers from 1 on.
-fn torchvision_detector(signature: &Signature) -> Option<Reading> {
-    let [a, b, c] = signature.outputs.as_slice() else {
-        return None;
-    };
-    let all = [a, b, c];
-    let labels = all.into_iter().find(|port| port.is_whole())?;
-    let boxes = all
-        .into_iter()
-        .find(|port| signature.sides(port).last() == Some(&4))?;
-    let scores = all
-        .into_iter()
-        .find(|port| port.name != labels.name && port.name != boxes.name)?;
-    let names = [
-        (Role::Boxes, boxes.name.as_str()),
-        (Role::Scores, scores.name.as_str()),
-        (Role::Labels, labels.name.as_str()),
-    ];
-    let mut output = OutputFile::several(LayoutFile::BoxesScoresLabels, names);
-    // 0 is the background, which is never an answer.
-    output.first_label = Some(1);
-    let mut from_0 = output.clone();
-    from_0.first_label = Some(0);
-    Some(Reading {
-        others: vec![from_0],
-        usual: zero_to_one(),
-        thresholds: [ThresholdsFile::default(), boxes_thresholds(0.5, 0.7)],
-        ..Reading::new(
-            Family::TorchvisionDetector,
-            "it has three outputs: boxes, scores, and whole numbers as labels",
-            Task::Detect,
-            output,
-        )
-    })
-}
-
-/// Logits and boxes of queries.
-fn detr(signature: &Signature) -> Option<Reading> {
-    let boxes = signature.output("pred_boxes")?;
-    let logits = signature
-        .output("logits")
-        .or_else(|| signature.output("pred_logits"))?;
-    let names = [
-        (Role::Boxes, boxes.name.as_str()),
-        (Role::Scores, logits.name.as_str()),
-    ];
-    let n_classes = signature.sides(logits).last().copied();
-    Some(Reading {
-        n_labels: n_classes,
-        others: vec![OutputFile::several(LayoutFile::DetrSoftmax, names)],
-        usual: zero_to_one(),
-        thresholds: [ThresholdsFile::default(), boxes_thresholds(0.5, 0.7)],
-        ..Reading::new(
-            Family::Detr,
-            "it has the outputs `pred_boxes` and `logits`",
-            Task::Detect,
-            OutputFile::several(LayoutFile::DetrSigmoid, names),
-        )
     })
 }

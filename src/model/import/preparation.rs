@@ -106,7 +106,7 @@ pub struct Preparation {
     pub pad_value: Option<u8>,
 }
 
-/// The mean of ImageNet's colours, 0 to 255.
+/// The mean of `ImageNet`'s colours, 0 to 255.
 pub(super) const IMAGENET_MEAN: [f32; 3] = [123.675, 116.28, 103.53];
 /// Their spread.
 pub(super) const IMAGENET_SCALE: [f32; 3] = [58.395, 57.12, 57.375];
@@ -127,101 +127,109 @@ pub(super) fn settle(
     places: &[(&'static str, &Preparation)],
     channels: u32,
 ) -> Result<Settled, Vec<String>> {
-    let mut missing = Vec::new();
-    let mut rows = Vec::new();
-    let size = first(places, |place| place.size);
-    let Some(((width_px, height_px), from)) = size else {
-        missing.push(
+    let mut found = Found::default();
+    let Some(((width_px, height_px), from)) = first(places, |place| place.size) else {
+        return Err(vec![
             "the size of the input is free in the graph: give `--input WIDTHxHEIGHT`".to_owned(),
-        );
-        return Err(missing);
+        ]);
     };
-    rows.push((
-        "input",
-        format!("{width_px} x {height_px} px, {channels} channel(s)"),
-        from,
-    ));
-    let mut take = |key, text: Option<(String, &'static str)>| match text {
-        Some((text, from)) => rows.push((key, text, from)),
-        None => missing.push(format!(
-            "`{key}` is not known: give `--{}`",
-            key.replace('_', "-")
-        )),
-    };
-    let resize = first(places, |place| place.resize);
-    take(
+    let text = format!("{width_px} x {height_px} px, {channels} channel(s)");
+    found.rows.push(("input", text, from));
+    let word = found.take(
         "resize",
-        resize.map(|(word, from)| (word.to_string(), from)),
+        first(places, |place| place.resize),
+        ResizeWord::to_string,
     );
+    let resize = word.and_then(|word| found.resize(places, word, width_px.min(height_px)));
     let interpolation = first(places, |place| place.interpolation);
-    let word = |(found, from): (Interpolation, _)| (found.word().to_owned(), from);
-    take("interpolation", interpolation.map(word));
+    let interpolation = found.take("interpolation", interpolation, |found| {
+        found.word().to_owned()
+    });
+    let told = |values: &Vec<f32>| format!("{values:?}");
     let mean = numbers(places, channels, |place| place.mean.as_ref());
-    take(
-        "mean",
-        mean.as_ref()
-            .map(|(values, from)| (format!("{values:?}"), *from)),
-    );
+    let mean = found.take("mean", mean, told);
     let scale = numbers(places, channels, |place| place.scale.as_ref());
-    take(
-        "scale",
-        scale
-            .as_ref()
-            .map(|(values, from)| (format!("{values:?}"), *from)),
-    );
-    let color = first(places, |place| place.color);
-    if channels == 3 {
-        take(
-            "color",
-            color.map(|(color, from)| (color.to_string(), from)),
-        );
-    }
-    let crop = || {
-        let side = width_px.min(height_px);
-        let shorter = first(places, |place| place.shorter_px);
-        let fraction = first(places, |place| place.crop_fraction);
-        shorter.or_else(|| fraction.map(|(fraction, from)| (shorter_of(side, fraction), from)))
+    let scale = found.take("scale", scale, told);
+    let color = first(places, |place| place.color).filter(|_| channels == 3);
+    let is_red_first = match color {
+        None if channels == 1 => false,
+        color => found.take("color", color, Color::to_string) == Some(Color::Rgb),
     };
-    let resize = match resize {
-        Some((ResizeWord::Crop, _)) => {
-            let shorter = crop();
-            take(
-                "resize_shorter",
-                shorter.map(|(side, from)| (format!("{side} px"), from)),
-            );
-            shorter.map(|(shorter_px, _)| Resize::Crop { shorter_px })
-        }
-        Some((ResizeWord::Standard, _)) => Some(Resize::Standard),
-        Some((ResizeWord::FitToWindowLetterbox, _)) => Some(Resize::FitToWindowLetterbox),
-        Some((ResizeWord::Letterbox, _)) => Some(Resize::Letterbox),
-        Some((ResizeWord::LetterboxTopLeft, _)) => Some(Resize::LetterboxTopLeft),
-        None => None,
-    };
-    let (pad_value, from) = first(places, |place| place.pad_value).unwrap_or((0, "assumed"));
+    let pad_value = first(places, |place| place.pad_value).unwrap_or((0, "assumed"));
     if resize.is_some_and(is_padded) {
-        rows.push(("pad_value", pad_value.to_string(), from));
+        found.take("pad_value", Some(pad_value), u8::to_string);
     }
-    match (resize, interpolation, mean, scale) {
-        (
-            Some(resize),
-            Some((interpolation, _)),
-            Some((mean_values, _)),
-            Some((scale_values, _)),
-        ) if missing.is_empty() => {
-            let input = InputSpec {
-                width_px,
-                height_px,
-                channels,
-                reverse_input_channels: color.is_some_and(|(color, _)| color == Color::Rgb),
-                mean_values,
-                scale_values,
-                resize,
-                interpolation,
-                pad_value,
-            };
-            Ok(Settled { input, rows })
-        }
-        _ => Err(missing),
+    let parts = (resize, interpolation, mean, scale);
+    let (Some(resize), Some(interpolation), Some(mean_values), Some(scale_values)) = parts else {
+        return Err(found.missing);
+    };
+    if !found.missing.is_empty() {
+        return Err(found.missing);
+    }
+    let input = InputSpec {
+        width_px,
+        height_px,
+        channels,
+        reverse_input_channels: is_red_first,
+        mean_values,
+        scale_values,
+        resize,
+        interpolation,
+        pad_value: pad_value.0,
+    };
+    Ok(Settled {
+        input,
+        rows: found.rows,
+    })
+}
+
+/// What was found so far, and what was not.
+#[derive(Default)]
+struct Found {
+    rows: Vec<(&'static str, String, &'static str)>,
+    missing: Vec<String>,
+}
+
+impl Found {
+    /// Notes a part and where it comes from, or that it is missing.
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        part: Option<(T, &'static str)>,
+        text: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        let Some((part, from)) = part else {
+            let flag = key.replace('_', "-");
+            self.missing
+                .push(format!("`{key}` is not known: give `--{flag}`"));
+            return None;
+        };
+        self.rows.push((key, text(&part), from));
+        Some(part)
+    }
+
+    /// The way to resize with its numbers; `side` is the input's shorter one.
+    fn resize(
+        &mut self,
+        places: &[(&'static str, &Preparation)],
+        word: ResizeWord,
+        side: u32,
+    ) -> Option<Resize> {
+        Some(match word {
+            ResizeWord::Standard => Resize::Standard,
+            ResizeWord::FitToWindowLetterbox => Resize::FitToWindowLetterbox,
+            ResizeWord::Letterbox => Resize::Letterbox,
+            ResizeWord::LetterboxTopLeft => Resize::LetterboxTopLeft,
+            ResizeWord::Crop => {
+                let share = first(places, |place| place.crop_fraction);
+                let of_share = share.map(|(share, from)| (shorter_of(side, share), from));
+                let shorter = first(places, |place| place.shorter_px).or(of_share);
+                let told = |side: &u32| format!("{side} px");
+                Resize::Crop {
+                    shorter_px: self.take("resize_shorter", shorter, told)?,
+                }
+            }
+        })
     }
 }
 

@@ -2,27 +2,21 @@
 //! the command line.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::Class;
 use crate::vision::Resize;
 
-use super::super::external_data::{self, Elsewhere};
-use super::super::graph::{Loaded, Port};
+use super::super::graph::Port;
 use super::super::layout::{LayoutFile, OutputFile, Range, Task, ThresholdsFile};
 use super::super::manifest::ProvedBy;
-use super::super::package::{ONNX_BYTES_MAX, read_file};
-use super::super::provider::SessionOptions;
-use super::super::runtime::Runtime;
 use super::super::tensors::Tensors;
 use super::super::write::PackageDraft;
+use super::export::last_three;
 use super::families::{self, Family, Reading};
 use super::golden_dir::GoldenDir;
-use super::preparation::{Preparation, settle};
-use super::probe::Probe;
-use super::{Export, ImportError, Signature};
+use super::preparation::{Preparation, Settled, settle};
+use super::{Export, ImportError};
 
 /// What a user says of an export; what is not said is taken from the golden directory, from the file,
 /// or from what its family does as a rule.
@@ -58,6 +52,8 @@ pub type Row = (String, String, String);
 /// What an export turned out to be: everything but golden vectors and names.
 #[derive(Debug, Clone)]
 pub struct Recognised {
+    /// Which exporter wrote it.
+    pub family: Family,
     /// The package so far.
     pub draft: PackageDraft,
     /// What was found, and where.
@@ -68,81 +64,73 @@ pub struct Recognised {
     pub others: Vec<OutputFile>,
 }
 
-impl Signature {
-    pub(super) fn output(&self, name: &str) -> Option<&Port> {
-        self.outputs.iter().find(|port| port.name == name)
-    }
-
-    /// The sides of an output, those that are free in the graph as a run gave them; else 0.
-    pub(super) fn sides(&self, port: &Port) -> Vec<usize> {
-        let found = self.probe.shape(&port.name).map(<[usize]>::to_vec);
-        found.unwrap_or_else(|| port.sides.iter().map(|side| side.unwrap_or(0)).collect())
-    }
-
-    /// The input that takes the picture.
-    pub(super) fn picture(&self) -> Option<&Port> {
-        self.inputs.iter().find(|port| is_picture(port))
-    }
-
-    /// Channels, rows and columns of the picture, where the graph has them.
-    pub(super) fn picture_sides(&self) -> Option<[usize; 3]> {
-        let [channels, rows, columns] = last_three(self.picture()?)?;
-        Some([channels.unwrap_or(3), rows?, columns?])
-    }
+/// Everything that is known of an export.
+struct Known<'k> {
+    reading: Reading,
+    hints: &'k Hints,
+    golden: Option<&'k GoldenDir>,
+    labels: Option<Vec<String>>,
 }
 
-fn last_three(port: &Port) -> Option<[Option<usize>; 3]> {
-    let start = port.sides.len().checked_sub(3)?;
-    port.sides.get(start..)?.try_into().ok()
-}
+impl Known<'_> {
+    /// The preparation, each part from the surest place that says it.
+    fn settled(&self, picture: &Port) -> Result<Settled, Vec<String>> {
+        let [channels, rows, columns] = last_three(picture).unwrap_or_default();
+        let channels = channels.map_or(3, |side| if side == 1 { 1 } else { 3 });
+        let size = |side: Option<usize>| side.and_then(|side| u32::try_from(side).ok());
+        let graph = Preparation {
+            size: size(columns).zip(size(rows)),
+            ..Preparation::default()
+        };
+        let nothing = Preparation::default();
+        let golden = self.golden.map_or(&nothing, |golden| &golden.preparation);
+        let places = [
+            ("the graph", &graph),
+            ("the command line", &self.hints.preparation),
+            ("golden.json", golden),
+            ("the file's metadata", &self.reading.said),
+            ("assumed: what this family does", &self.reading.usual),
+        ];
+        settle(&places, channels)
+    }
 
-fn is_picture(port: &Port) -> bool {
-    let channels = last_three(port).map(|[channels, _, _]| channels);
-    port.is_real()
-        && [3, 4].contains(&port.sides.len())
-        && channels.is_some_and(|side| side.is_none_or(|side| [1, 3].contains(&side)))
+    /// How the outputs are read: as recognised, but for what a user says.
+    fn output(&self) -> OutputFile {
+        let hints = self.hints;
+        let mut output = self.reading.output.clone();
+        output.map_range = hints.map_range.or(output.map_range);
+        output.score_range = hints.score_range.or(output.score_range);
+        output.layout = hints.layout.unwrap_or(output.layout);
+        if output.first_label.is_some() {
+            output.first_label = hints.first_label.or(output.first_label);
+        }
+        output
+    }
+
+    fn notes(&self, output: &OutputFile, resize: Resize) -> Vec<String> {
+        let mut notes = self.reading.notes.clone();
+        if self.reading.are_distances
+            && (output.map_range.is_none() || output.score_range.is_none())
+        {
+            notes.push(
+                "it was exported without anomalib's post-processor: its numbers are distances, and \
+                 a package must know which distance counts as 0 and which as 1: give `--score-range \
+                 LOW,HIGH` and `--map-range LOW,HIGH`, or export it with the post-processor"
+                    .to_owned(),
+            );
+        }
+        if matches!(resize, Resize::Crop { .. }) {
+            notes.push(
+                "only the middle of the picture is fed to the model: a defect outside it is never \
+                 seen; take a square region of the recipe, or a model without the crop"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
 }
 
 impl Export {
-    /// Reads the file, takes in weights that lie beside it, and looks at the graph.
-    ///
-    /// # Errors
-    /// [`ImportError`] if it is no ONNX file, or its weights are not there.
-    pub fn read(
-        path: &Path,
-        runtime: &Runtime,
-        options: &SessionOptions,
-        hints: &Hints,
-        golden: Option<&GoldenDir>,
-    ) -> Result<Self, ImportError> {
-        let read_error = |path: &Path| {
-            let path = path.to_owned();
-            |source| ImportError::Read { path, source }
-        };
-        let bytes = read_file(path, ONNX_BYTES_MAX).map_err(read_error(path))?;
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let onnx = external_data::embed(&bytes, &mut |place| read_elsewhere(&folder, place))
-            .map_err(|problem| ImportError::Onnx {
-                path: path.to_owned(),
-                problem,
-            })?;
-        let model = path.file_name().unwrap_or_default().to_string_lossy();
-        let loaded = Loaded::open(&model, &onnx, runtime, options)?;
-        let beside = folder.join("metadata.json");
-        let beside = fs::read(beside)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let mut signature = Signature {
-            inputs: loaded.inputs(),
-            outputs: loaded.outputs(),
-            metadata: loaded.metadata()?,
-            beside,
-            probe: Probe::default(),
-        };
-        signature.probe = signature.probed(loaded, hints, golden);
-        Ok(Self { onnx, signature })
-    }
-
     /// Says what it is, and puts a package together from everything that is known.
     ///
     /// # Errors
@@ -178,87 +166,48 @@ impl Export {
         let n_labels = labels.map(<[String]>::len);
         let reading = families::recognise(signature, hints.family, hints.task, n_labels)
             .map_err(|problem| missing(vec![problem]))?;
-        let golden_preparation = golden.map(|golden| &golden.preparation);
-        self.put_together(
-            picture,
-            &reading,
+        let known = Known {
+            reading,
             hints,
-            (labels, golden_preparation, golden),
-        )
+            golden,
+            labels: labels.map(<[String]>::to_vec),
+        };
+        self.put_together(picture, &known)
     }
 
-    fn put_together(
-        &self,
-        picture: &Port,
-        reading: &Reading,
-        hints: &Hints,
-        (labels, preparation, golden): (
-            Option<&[String]>,
-            Option<&Preparation>,
-            Option<&GoldenDir>,
-        ),
-    ) -> Result<Recognised, ImportError> {
-        let [channels, rows, columns] = last_three(picture).unwrap_or_default();
-        let channels = channels.map_or(3, |side| if side == 1 { 1 } else { 3 });
-        let size = |side: Option<usize>| side.and_then(|side| u32::try_from(side).ok());
-        let graph = Preparation {
-            size: size(columns).zip(size(rows)),
-            ..Preparation::default()
-        };
-        let nothing = Preparation::default();
-        let places = [
-            ("the graph", &graph),
-            ("the command line", &hints.preparation),
-            ("golden.json", preparation.unwrap_or(&nothing)),
-            ("the file's metadata", &reading.said),
-            ("assumed: what this family does", &reading.usual),
-        ];
+    fn put_together(&self, picture: &Port, known: &Known<'_>) -> Result<Recognised, ImportError> {
+        let (reading, hints) = (&known.reading, known.hints);
         let mut missing = Vec::new();
-        let settled = settle(&places, channels)
+        let settled = known
+            .settled(picture)
             .map_err(|more| missing.extend(more))
             .ok();
-        let labels = labels.unwrap_or(&reading.labels);
+        let labels = known.labels.as_ref().unwrap_or(&reading.labels);
         check_labels(labels, reading, hints, &mut missing);
-        let mut output = reading.output.clone();
-        output.map_range = hints.map_range.or(output.map_range);
-        output.score_range = hints.score_range.or(output.score_range);
-        output.layout = hints.layout.unwrap_or(output.layout);
-        if output.first_label.is_some() {
-            output.first_label = hints.first_label.or(output.first_label);
-        }
+        let output = known.output();
         let fixed = self.fixed(reading, hints, &mut missing);
         let Some(settled) = settled.filter(|_| missing.is_empty()) else {
             return Err(ImportError::Missing { missing });
         };
-        let mut notes = reading.notes.clone();
-        if output.map_range.is_some() && output.score_range.is_some() {
-            notes.retain(|note| !note.contains("--score-range"));
-        }
-        if matches!(settled.input.resize, Resize::Crop { .. }) {
-            notes.push(
-                "only the middle of the picture is fed to the model: a defect outside it is never \
-                 seen; take a square region of the recipe, or a model without the crop"
-                    .to_owned(),
-            );
-        }
-        let (thresholds, mut rows) = thresholds(reading, hints, golden, &output);
-        let mut all = vec![
-            row("family", reading.family, &reading.because),
-            row("task", reading.task, "the outputs"),
-            row("layout", output.layout, "the outputs"),
+        let (thresholds, threshold_rows) = thresholds(reading, hints, known.golden, &output);
+        let mut rows = vec![
+            row("family", &reading.family, &reading.because),
+            row("task", &reading.task, "the outputs"),
+            row("layout", &output.layout, "the outputs"),
+            row("labels", &labels.join(", "), ""),
         ];
-        all.push(row("labels", labels.join(", "), ""));
-        all.extend(
+        rows.extend(
             settled
                 .rows
                 .iter()
                 .map(|(key, value, from)| row(key, value, from)),
         );
-        all.append(&mut rows);
+        rows.extend(threshold_rows);
         let class = |label: &String| Class {
             name: Arc::from(label.as_str()),
             code: Arc::from(""),
         };
+        let notes = known.notes(&output, settled.input.resize);
         let draft = PackageDraft {
             name: String::new(),
             version: String::new(),
@@ -282,8 +231,9 @@ impl Export {
             card: String::new(),
         };
         Ok(Recognised {
+            family: reading.family,
             draft,
-            rows: all,
+            rows,
             notes,
             others: reading.others.clone(),
         })
@@ -306,39 +256,7 @@ impl Export {
     }
 }
 
-impl Signature {
-    /// Runs the graph once, at the size that is known.
-    fn probed(&self, loaded: Loaded, hints: &Hints, golden: Option<&GoldenDir>) -> Probe {
-        let Some(picture) = self.picture() else {
-            return Probe::default();
-        };
-        let [channels, rows, columns] = last_three(picture).unwrap_or_default();
-        let size = hints
-            .preparation
-            .size
-            .or_else(|| golden.and_then(|golden| golden.preparation.size))
-            .unwrap_or((224, 224));
-        let [width, height] = [size.0, size.1].map(|side| side as usize);
-        let sides = [
-            channels.unwrap_or(3),
-            rows.unwrap_or(height),
-            columns.unwrap_or(width),
-        ];
-        let mut fixed = hints.fixed.clone();
-        for input in self
-            .inputs
-            .iter()
-            .filter(|input| input.name != picture.name)
-        {
-            if !fixed.contains_key(&input.name) {
-                fixed.extend(input.filled(100).map(|tensor| (input.name.clone(), tensor)));
-            }
-        }
-        Probe::run(loaded, (picture, sides), fixed, &self.outputs)
-    }
-}
-
-fn row(key: &str, value: impl ToString, from: &str) -> Row {
+fn row(key: &str, value: &dyn ToString, from: &str) -> Row {
     (key.to_owned(), value.to_string(), from.to_owned())
 }
 
@@ -410,7 +328,7 @@ fn thresholds(
         let found = places
             .iter()
             .find_map(|(from, place)| Some((get(place)?, *from)));
-        rows.extend(found.map(|(value, from)| row(key, value, from)));
+        rows.extend(found.map(|(value, from)| row(key, &value, from)));
         found.map(|(value, _)| value)
     };
     let mut settled = ThresholdsFile {
@@ -424,38 +342,8 @@ fn thresholds(
         let found = places
             .iter()
             .find_map(|(from, place)| Some((place.area_min_px?, *from)));
-        rows.extend(found.map(|(value, from)| row("area_min_px", value, from)));
+        rows.extend(found.map(|(value, from)| row("area_min_px", &value, from)));
         settled.area_min_px = found.map(|(value, _)| value);
     }
     (settled, rows)
-}
-
-/// The numbers of a tensor that lies in a file beside the graph.
-fn read_elsewhere(folder: &Path, place: &Elsewhere) -> Result<Vec<u8>, String> {
-    let named = Path::new(&place.location);
-    if place.location.is_empty() || named.components().count() != 1 || named.is_absolute() {
-        return Err(format!(
-            "its weights lie in `{}`, which is not beside it; put the file there",
-            place.location.escape_debug()
-        ));
-    }
-    let path: PathBuf = folder.join(named);
-    let bytes = read_file(&path, ONNX_BYTES_MAX).map_err(|error| {
-        format!(
-            "its weights lie in `{}`, which cannot be read: {error}",
-            path.display()
-        )
-    })?;
-    let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
-    let rest = bytes.get(start..);
-    let part = match place.length {
-        None => rest,
-        Some(length) => rest.and_then(|rest| rest.get(..usize::try_from(length).ok()?)),
-    };
-    part.map(<[u8]>::to_vec).ok_or_else(|| {
-        format!(
-            "`{}` is shorter than the graph says; copy it again",
-            path.display()
-        )
-    })
 }

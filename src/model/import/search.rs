@@ -55,7 +55,7 @@ pub fn search(
         files.push((*one, one.read()?));
     }
     for output in others {
-        let Some(manifest) = trial.read_as(draft, output) else {
+        let Some(manifest) = trial::read_as(draft, output) else {
             continue;
         };
         let Some(score) = read_so(&trial, &manifest, draft, &files)? else {
@@ -85,7 +85,7 @@ pub fn search(
             onnx: Vec::new(),
             ..draft.clone()
         };
-        let Some(score) = try_out(&trial, &changed, &files, so_far)? else {
+        let Some(score) = try_out(&trial, &changed, &files, so_far) else {
             continue;
         };
         let fits = score <= SCORE_DIFFERENCE_MAX;
@@ -135,7 +135,7 @@ fn try_out(
     draft: &PackageDraft,
     files: &[(&Recorded, RecordedBytes)],
     best: f32,
-) -> Result<Option<f32>, ProveError> {
+) -> Option<f32> {
     let mut score = 0.0_f32;
     for (recorded, bytes) in files {
         if let Some(input) = bytes.tensors.get("input") {
@@ -145,7 +145,7 @@ fn try_out(
                 .ok()
                 .and_then(|(tensor, _)| grey_apart(input, &tensor, &draft.input.scale_values));
             if off.is_some_and(|off| off > GREY_MAX) {
-                return Ok(None);
+                return None;
             }
         }
         let seen = look(
@@ -156,18 +156,16 @@ fn try_out(
             (&bytes.picture, &bytes.tensors),
         );
         // A preparation that makes the model fail, or judge otherwise, is not the right one.
-        let Ok(seen) = seen else {
-            return Ok(None);
-        };
+        let seen = seen.ok()?;
         score = score.max(seen.score);
         if seen.flip.is_some() {
             score = score.max(FLIP);
         }
         if score >= best {
-            return Ok(None);
+            return None;
         }
     }
-    Ok(Some(score))
+    Some(score)
 }
 
 /// Other preparations with what to give for each, those that change one thing first.

@@ -39,16 +39,6 @@ impl Trial {
         })
     }
 
-    /// The same graph with its outputs read in another way.
-    pub(super) fn read_as(&self, draft: &PackageDraft, output: &OutputFile) -> Option<Manifest> {
-        let other = PackageDraft {
-            output: output.clone(),
-            onnx: Vec::new(),
-            ..draft.clone()
-        };
-        checked(&other).ok()
-    }
-
     /// Runs a prepared picture.
     pub(super) fn run(&self, input: &InputSpec, tensor: &[f32]) -> Result<RawOutput, ModelError> {
         let sides = [input.channels, input.height_px, input.width_px].map(|side| side as usize);
@@ -61,6 +51,16 @@ impl Trial {
         })?;
         Ok(raw)
     }
+}
+
+/// The manifest with the outputs read in another way, where that makes sense.
+pub(super) fn read_as(draft: &PackageDraft, output: &OutputFile) -> Option<Manifest> {
+    let other = PackageDraft {
+        output: output.clone(),
+        onnx: Vec::new(),
+        ..draft.clone()
+    };
+    checked(&other).ok()
 }
 
 fn checked(draft: &PackageDraft) -> Result<Manifest, WriteError> {

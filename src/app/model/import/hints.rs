@@ -28,7 +28,7 @@ pub(super) struct HintArgs {
     /// A classifier's label that means no defect.
     #[arg(long, value_name = "LABEL", help_heading = UNSAID)]
     good_label: Option<String>,
-    /// How the outputs are read, a layout of models/README.md.
+    /// How the outputs are read: a layout of `models/README.md`.
     #[arg(long, help_heading = UNSAID)]
     layout: Option<LayoutFile>,
     /// The class number that the first label has.
@@ -46,14 +46,15 @@ pub(super) struct HintArgs {
     /// The input's size, where it is free in the graph.
     #[arg(long, value_name = "WIDTHxHEIGHT", help_heading = PREPARED)]
     input: Option<String>,
-    /// standard, letterbox, letterbox_top_left, fit_to_window_letterbox or crop.
+    /// `standard`, `letterbox`, `letterbox_top_left`, `fit_to_window_letterbox` or `crop`.
     #[arg(long, help_heading = PREPARED)]
     resize: Option<ResizeWord>,
     /// For crop: to which length the shorter side is scaled first.
     #[arg(long, value_name = "PX", help_heading = PREPARED)]
     resize_shorter: Option<u32>,
-    /// area, linear, linear_antialias (Pillow), linear_antialias_exact (torchvision on tensors) or
-    /// cubic_antialias (Pillow).
+    /// `area`, `linear`, or with a filter as wide as the factor, `linear_antialias` and
+    /// `cubic_antialias`: as Pillow 13 does it, with `_pillow12` as before, with `_torch` as torchvision
+    /// on bytes, with `_exact` as torchvision on floats.
     #[arg(long, help_heading = PREPARED)]
     interpolation: Option<Interpolation>,
     /// Subtracted from grey values 0 to 255, in the net's order; one number stands for all channels.

@@ -1,7 +1,6 @@
-"""The network of all three models: a light U-Net that answers at half the input's resolution.
+"""The network of the models trained on renders: a light U-Net that answers at half the input's resolution.
 
 Nothing is pretrained: every weight comes from the rendered parts, so no licence but ours applies.
-`Probabilities` is the shape that is shipped: batch norms folded into the convolutions, softmax inside.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CHANNELS = (16, 24, 32, 64, 96)  # at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input
 
@@ -54,18 +52,3 @@ class UNet(nn.Module):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = up(torch.cat([x, levels.pop()], dim=1))
         return self.head(x)
-
-
-class Probabilities(nn.Module):
-    """A trained `UNet` as it is shipped: no batch norm left, softmax over the classes inside."""
-
-    def __init__(self, network: UNet):
-        super().__init__()
-        self.network = network.eval()
-        for module in self.network.modules():
-            if isinstance(module, ConvNorm):
-                module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-                module.norm = nn.Identity()
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(self.network(image), dim=1)

@@ -18,16 +18,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 RENDER = HERE.parents[1] / "samples" / "render"
 sys.path.insert(0, str(RENDER))
 import render  # noqa: E402
+
+from data.augment import jitter  # noqa: E402
 
 # A cell of the output covers 4 x 4 px of the frame (at 512 px width): a scratch one px wide fills a
 # quarter of it. Cells that a defect merely touches are neither good nor bad and teach nothing.
 COVERAGE_MIN = 0.2
 COVERAGE_TOUCHED = 0.02
-IGNORE = 255
+from losses import IGNORE  # noqa: E402
 
 
 @dataclass
@@ -121,21 +123,10 @@ def batch(train: Parts, rng: np.random.Generator, n_crops: int, crop_px: int, fl
         row, column = _crop_corner(rng, train.truth[index], crop_cells)
         truth = train.truth[index, row : row + crop_cells, column : column + crop_cells]
         image = train.images[index, 2 * row : 2 * row + crop_px, 2 * column : 2 * column + crop_px]
-        image = _jitter(rng, image.astype(np.float32))
+        image = jitter(rng, image.astype(np.float32))
         for flip, axis in (("vertical", 0), ("horizontal", 1)):
             if flip in flips and rng.random() < 0.5:
                 image, truth = np.flip(image, axis), np.flip(truth, axis)
         images.append(image.transpose(2, 0, 1))
         truths.append(truth.astype(np.int64))
     return np.ascontiguousarray(np.stack(images)), np.ascontiguousarray(np.stack(truths))
-
-
-def _jitter(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Brightness, contrast, noise and blur, a little of each: lamps age and lenses get dusty."""
-    middle = image.mean()
-    image = (image - middle) * rng.uniform(0.85, 1.15) + middle * rng.uniform(0.9, 1.1)
-    if rng.random() < 0.2:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6)).reshape(image.shape)
-    if rng.random() < 0.5:
-        image = image + rng.standard_normal(image.shape, np.float32) * rng.uniform(0.5, 2.5)
-    return np.clip(image, 0, 255).astype(np.float32)

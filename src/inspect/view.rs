@@ -1,0 +1,360 @@
+//! One view of a part: its frame through the stages of each of its models.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{Capture, Look, SetupError, ViewParts, with_causes};
+use crate::calibration::{Calibration, CalibrationFault};
+use crate::config::hex;
+use crate::domain::{
+    Detection, Finding, Frame, ItemVersion, PointPx, Reason, RectPx, SizePx, StageTimings, Verdict,
+    ViewRecord,
+};
+use crate::judge;
+use crate::model::{Detector, ModelError};
+use crate::recipe::{Recipe, Step, View};
+use crate::vision::{self, FlatField, Preparer, VisionError};
+
+/// A view, ready to judge its frames.
+pub(super) struct ViewInspector {
+    view: View,
+    calibration: Calibration,
+    flat_field: Option<FlatField>,
+    models: Vec<Model>,
+    fingerprint_before: Option<[u8; 32]>,
+}
+
+/// A model of a view, with what its input is made from.
+struct Model {
+    detector: Arc<dyn Detector>,
+    // Built for the size of the frames; a bare scale lets them change from part to part.
+    prepared: Option<(SizePx, Preparer)>,
+    tensor: Vec<f32>,
+}
+
+/// Why a view has no findings.
+struct Fault {
+    reason: Reason,
+    note: String,
+}
+
+/// What the inspection of a view adds to on its way.
+struct Course<'a> {
+    record: &'a mut ViewRecord,
+    timings: &'a mut StageTimings,
+    see: &'a mut dyn FnMut(&Look<'_>),
+}
+
+impl ViewInspector {
+    pub(super) fn new(recipe: &Recipe, view: &View, parts: ViewParts) -> Result<Self, SetupError> {
+        check_limits(recipe, view, &parts.detectors)?;
+        let model = |detector: Arc<dyn Detector>| Model {
+            tensor: vec![0.0; detector.package().tensor_length()],
+            detector,
+            prepared: None,
+        };
+        let mut this = Self {
+            view: view.clone(),
+            calibration: parts.calibration,
+            flat_field: parts.flat_field,
+            models: parts.detectors.into_iter().map(model).collect(),
+            fingerprint_before: None,
+        };
+        // With a known image size a wrong region or a missing lens shows now and not at the first part.
+        if let Some(size) = this.calibration.image_size {
+            let course = (&this.view, &this.calibration, this.flat_field.as_ref());
+            for model in &mut this.models {
+                model
+                    .preparer(size, course)
+                    .map_err(|cause| SetupError::Prepare {
+                        part_type: recipe.part_type.to_string(),
+                        view: view.name.clone(),
+                        cause: Box::new(cause),
+                    })?;
+            }
+        }
+        Ok(this)
+    }
+
+    pub(super) fn models(&self) -> impl Iterator<Item = ItemVersion> {
+        self.models
+            .iter()
+            .map(|model| model.detector.package().item_version())
+    }
+
+    pub(super) fn detectors(&self) -> Vec<Arc<dyn Detector>> {
+        let detectors = self.models.iter().map(|model| Arc::clone(&model.detector));
+        detectors.collect()
+    }
+
+    pub(super) fn calibration(&self) -> ItemVersion {
+        self.calibration.version()
+    }
+
+    /// What the view contributes; what goes wrong is its `Indeterminate` with a note.
+    pub(super) fn judge(
+        &mut self,
+        capture: Capture,
+        now_utc: Timestamp,
+        timings: &mut StageTimings,
+        see: &mut dyn FnMut(&Look<'_>),
+    ) -> (ViewRecord, Vec<Finding>) {
+        timings.capture += capture.took;
+        let mut record = self.record();
+        let mut course = Course {
+            record: &mut record,
+            timings,
+            see,
+        };
+        match self.inspect(capture, now_utc, &mut course) {
+            Ok((findings, verdict)) => {
+                record.verdict = verdict;
+                (record, findings)
+            }
+            Err(Fault { reason, note }) => {
+                record.verdict = Verdict::Indeterminate(reason);
+                record.note = note;
+                (record, Vec::new())
+            }
+        }
+    }
+
+    fn record(&self) -> ViewRecord {
+        ViewRecord {
+            view: self.view.name.clone(),
+            camera: self.view.camera.clone(),
+            camera_frame: None,
+            origin: None,
+            image_sha256: None,
+            image_path: None,
+            verdict: Verdict::Ok,
+            note: String::new(),
+        }
+    }
+
+    fn inspect(
+        &mut self,
+        capture: Capture,
+        now_utc: Timestamp,
+        course: &mut Course<'_>,
+    ) -> Result<(Vec<Finding>, Verdict), Fault> {
+        let frame = capture
+            .frame
+            .map_err(|(reason, note)| Fault { reason, note })?;
+        course.record.camera_frame = Some(frame.camera_frame);
+        course.record.origin.clone_from(&frame.origin);
+        self.calibration.check_date(now_utc)?;
+        timed(&mut course.timings.fitness, || {
+            self.check_fitness(&frame, course.record)
+        })?;
+        let (mut findings, mut verdicts) = (Vec::new(), Vec::new());
+        for model in &mut self.models {
+            let setting = (&self.view, &self.calibration, self.flat_field.as_ref());
+            let detections = model.look(&frame, setting, course)?;
+            let (found, verdict) = timed(&mut course.timings.judge, || {
+                measure_and_judge(&self.view, &self.calibration, detections)
+            })?;
+            findings.extend(found);
+            verdicts.push(verdict);
+        }
+        let verdict = judge::agree(self.view.disagreement, &verdicts);
+        if verdicts.iter().any(|one| *one != verdict) {
+            course.record.note = self.who_said_what(&verdicts);
+        }
+        Ok((findings, verdict))
+    }
+
+    fn who_said_what(&self, verdicts: &[Verdict]) -> String {
+        let said: Vec<String> = self
+            .models
+            .iter()
+            .zip(verdicts)
+            .map(|(model, verdict)| {
+                let package = model.detector.package().item_version();
+                format!("{} {} says {verdict}", package.name, package.version)
+            })
+            .collect();
+        said.join(", ")
+    }
+
+    fn check_fitness(&mut self, frame: &Frame, record: &mut ViewRecord) -> Result<(), Fault> {
+        let fingerprint = vision::fingerprint(frame);
+        record.image_sha256 = Some(hex(&fingerprint));
+        let before = self.fingerprint_before.replace(fingerprint);
+        let unfit = |note: String| Fault {
+            reason: Reason::ImageUnfit,
+            note,
+        };
+        if self.view.fitness.refuse_duplicate && before == Some(fingerprint) {
+            return Err(unfit(
+                "the frame equals the one before; is the camera frozen?".to_owned(),
+            ));
+        }
+        self.calibration.check_size(frame.size())?;
+        let whole = whole(frame.size());
+        // The region may lie in the undistorted image; for the fitness the nearby pixels will do.
+        let fitness = vision::measure(frame, self.view.region.unwrap_or(whole))?;
+        let faults = vision::judge(&fitness, &self.view.fitness);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let notes: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Err(unfit(notes.join("; ")))
+    }
+}
+
+/// What a view's models have in common.
+type Setting<'a> = (&'a View, &'a Calibration, Option<&'a FlatField>);
+
+impl Model {
+    /// From the frame to the model's detections in it.
+    fn look(
+        &mut self,
+        frame: &Frame,
+        setting: Setting<'_>,
+        course: &mut Course<'_>,
+    ) -> Result<Vec<Detection>, Fault> {
+        let mut tensor = std::mem::take(&mut self.tensor);
+        let prepared = timed(&mut course.timings.prepare, || {
+            self.preparer(frame.size(), setting)
+                .and_then(|preparer| preparer.prepare(frame, &mut tensor))
+        });
+        self.tensor = tensor;
+        prepared?;
+        let Some((_, preparer)) = &self.prepared else {
+            return Err(Fault {
+                reason: Reason::ImageUnfit,
+                note: "not prepared".to_owned(),
+            });
+        };
+        let detector = &*self.detector;
+        let raw = timed(&mut course.timings.infer, || detector.infer(&self.tensor))?;
+        let original = |point: PointPx| preparer.original_from_input(point);
+        let detections = timed(&mut course.timings.decode, || {
+            detector.decode(&raw, &original)
+        })?;
+        (course.see)(&Look {
+            view: setting.0,
+            detector,
+            raw: &raw,
+            preparer,
+            frame,
+        });
+        Ok(detections)
+    }
+
+    fn preparer(
+        &mut self,
+        size: SizePx,
+        (view, calibration, flat_field): Setting<'_>,
+    ) -> Result<&mut Preparer, VisionError> {
+        let preparer = match self.prepared.take() {
+            Some((prepared, preparer)) if prepared == size => preparer,
+            _ => Preparer::new(
+                size,
+                view.region.unwrap_or(whole(size)),
+                &view.steps,
+                calibration.lens.as_ref(),
+                flat_field
+                    .filter(|_| view.steps.contains(&Step::FlatField))
+                    .cloned(),
+                &self.detector.package().manifest().input,
+            )?,
+        };
+        Ok(&mut self.prepared.insert((size, preparer)).1)
+    }
+}
+
+/// Each class of each model has a limit, and each limit a class.
+fn check_limits(
+    recipe: &Recipe,
+    view: &View,
+    detectors: &[Arc<dyn Detector>],
+) -> Result<(), SetupError> {
+    let labels: Vec<&str> = detectors
+        .iter()
+        .flat_map(|detector| &detector.package().manifest().labels)
+        .map(|label| &*label.name)
+        .collect();
+    let missing = view.labels_without_limit(labels.iter().copied());
+    if !missing.is_empty() {
+        return Err(SetupError::NoLimit {
+            part_type: recipe.part_type.to_string(),
+            view: view.name.clone(),
+            missing: missing.join(", "),
+        });
+    }
+    let unknown = view.limits_without_label(&labels);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(SetupError::UnknownClass {
+        part_type: recipe.part_type.to_string(),
+        view: view.name.clone(),
+        unknown: unknown.join(", "),
+        labels: labels.join(", "),
+    })
+}
+
+fn measure_and_judge(
+    view: &View,
+    calibration: &Calibration,
+    detections: Vec<Detection>,
+) -> Result<(Vec<Finding>, Verdict), CalibrationFault> {
+    let measured = detections
+        .into_iter()
+        .map(|detection| calibration.measure(detection))
+        .collect::<Result<_, _>>()?;
+    Ok(judge::judge(view, measured))
+}
+
+fn whole(size: SizePx) -> RectPx {
+    RectPx {
+        x: 0.0,
+        y: 0.0,
+        width: size.width_px.into(),
+        height: size.height_px.into(),
+    }
+}
+
+fn timed<T>(took: &mut Duration, stage: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let value = stage();
+    *took += started.elapsed();
+    value
+}
+
+impl From<CalibrationFault> for Fault {
+    fn from(fault: CalibrationFault) -> Self {
+        let reason = match fault {
+            CalibrationFault::WrongSize { .. } => Reason::ImageUnfit,
+            CalibrationFault::OutOfDate { .. }
+            | CalibrationFault::FromTheFuture { .. }
+            | CalibrationFault::NotFinite { .. } => Reason::Calibration,
+        };
+        Self {
+            reason,
+            note: fault.to_string(),
+        }
+    }
+}
+
+impl From<VisionError> for Fault {
+    fn from(error: VisionError) -> Self {
+        Self {
+            reason: Reason::ImageUnfit,
+            note: with_causes(&error),
+        }
+    }
+}
+
+impl From<ModelError> for Fault {
+    fn from(error: ModelError) -> Self {
+        Self {
+            reason: Reason::Model,
+            note: with_causes(&error),
+        }
+    }
+}
