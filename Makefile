@@ -53,7 +53,7 @@ models-real: ## train models on the real pictures in TAKTGATE_DATA, into models/
 		.deps/train/bin/python models/train/train.py models/train/$$model.toml --out models/real --threads 1 || exit 1; \
 	done
 
-exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
+exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 GB, a minute)
 	@scripts/exporters.sh
 
 clean: ## remove what was built; .deps stays
