@@ -57,7 +57,7 @@ figures: ## the table of models/README.md: all models that are here on the label
 	cargo build --release
 	scripts/model-figures.py
 
-exporters: ## the exporters that the parity tests run, in .deps/exporters (5 GB, a minute)
+exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 GB, a minute)
 	@scripts/exporters.sh
 
 clean: ## remove what was built; .deps stays

@@ -12,6 +12,8 @@
 mod command;
 #[path = "evaluate/data.rs"]
 mod data;
+#[path = "parity/environment.rs"]
+mod environment;
 #[path = "evaluate/figures.rs"]
 mod figures;
 #[expect(dead_code, reason = "shared with the tests of the command line")]

@@ -83,6 +83,11 @@ impl Port {
         [TensorElementType::Float32, TensorElementType::Float16].contains(&self.kind)
     }
 
+    /// Whether its numbers have a point and 16 bits.
+    pub(super) fn is_half(&self) -> bool {
+        self.kind == TensorElementType::Float16
+    }
+
     /// Whether it holds integers.
     pub(super) fn is_whole(&self) -> bool {
         [TensorElementType::Int64, TensorElementType::Int32].contains(&self.kind)

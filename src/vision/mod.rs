@@ -40,6 +40,7 @@ pub use regions::{REGIONS_MAX, Region, regions};
 pub use thumbnail::{Shift, shift, thumbnail};
 pub use truth::{label_regions, spread_map};
 pub use video::Video;
+pub use window::framework_place;
 pub use yuyv::picture_from_yuyv;
 
 /// Settles what OpenCV does in this process: its threads, no `OpenCL`, and the same random numbers in

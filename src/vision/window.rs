@@ -1,7 +1,7 @@
 //! Where a region comes to lie on the model's input.
 
 use super::input::{InputSpec, Resize};
-use crate::domain::SizePx;
+use crate::domain::{PointPx, SizePx};
 
 /// Where the scaled region lies on the input; what is left over is padding, what sticks out is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,23 @@ impl Window {
     }
 }
 
+/// Where the framework of a letterbox itself gives a point of the input back to: by the one factor that
+/// both sides had before they were rounded to whole pixels, so up to a pixel of the input beside the
+/// place that is really seen there. `None` for a resize that no such framework has.
+pub fn framework_place(input: &InputSpec, picture: SizePx, point: PointPx) -> Option<PointPx> {
+    match input.resize {
+        Resize::Letterbox | Resize::LetterboxTopLeft => {}
+        Resize::Standard | Resize::FitToWindowLetterbox | Resize::Crop { .. } => return None,
+    }
+    let window = Window::new(input, picture);
+    let factor = factor([input.width_px, input.height_px], picture);
+    let back = |value: f64, start: i32| (value + 0.5 - f64::from(start)) / factor - 0.5;
+    Some(PointPx {
+        x: back(point.x, window.x),
+        y: back(point.y, window.y),
+    })
+}
+
 /// The largest size of the region's shape, in whole numbers, so that no rounding takes a pixel away.
 fn fit_in_whole_numbers([width, height]: [u32; 2], region: SizePx) -> (u32, u32) {
     let [iw, ih, rw, rh] = [width, height, region.width_px, region.height_px].map(u64::from);
@@ -92,12 +109,14 @@ fn fit_in_whole_numbers([width, height]: [u32; 2], region: SizePx) -> (u32, u32)
 /// The same by one factor in double precision, as the frameworks calculate: rounding may take a pixel
 /// away, and must do so here too.
 fn fit([width, height]: [u32; 2], region: SizePx, round: impl Fn(f64) -> f64) -> (u32, u32) {
-    let (rw, rh) = (f64::from(region.width_px), f64::from(region.height_px));
-    let factor = (f64::from(height) / rh).min(f64::from(width) / rw);
-    (
-        whole(round(rw * factor), width),
-        whole(round(rh * factor), height),
-    )
+    let factor = factor([width, height], region);
+    let side = |length: u32, most: u32| whole(round(f64::from(length) * factor), most);
+    (side(region.width_px, width), side(region.height_px, height))
+}
+
+fn factor([width, height]: [u32; 2], region: SizePx) -> f64 {
+    let side = |input: u32, region: u32| f64::from(input) / f64::from(region);
+    side(height, region.height_px).min(side(width, region.width_px))
 }
 
 #[expect(
@@ -187,6 +206,29 @@ mod tests {
         assert_eq!(top_left((320, 256), (481, 320)), (0, 0, 320, 212));
         // 77 x (320 / 77) is a little less than 320 in double precision.
         assert_eq!(top_left((320, 256), (77, 41)), (0, 0, 319, 170));
+    }
+
+    // YOLOX divides by r = min(256 / 320, 320 / 481); Ultralytics takes the padding off first.
+    #[test]
+    fn frameworks_give_places_back_by_the_unrounded_factor() {
+        let back = |resize, edge: f64| {
+            let picture = SizePx {
+                width_px: 481,
+                height_px: 320,
+            };
+            // A pixel reaches half a side around its centre.
+            let point = PointPx {
+                x: edge - 0.5,
+                y: edge - 0.5,
+            };
+            let place = framework_place(&spec(resize, (320, 256)), picture, point)?;
+            Some([place.x + 0.5, place.y + 0.5].map(|value| (value * 1e6).round() / 1e6))
+        };
+        let by_yolox = Some([150.3125, 150.3125]);
+        assert_eq!(back(Resize::LetterboxTopLeft, 100.0), by_yolox);
+        let by_ultralytics = Some([150.3125, 118.746_875]);
+        assert_eq!(back(Resize::Letterbox, 100.0), by_ultralytics);
+        assert_eq!(back(Resize::Standard, 100.0), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The figures against those of scikit-learn, pycocotools, anomalib and scipy in `fixture.json`
-//! (`make_fixture.py` beside it wrote that).
+//! (`make_fixture.py` beside it wrote that), and whether the libraries still say so.
+
+use std::process::Command;
 
 use ndarray::Array2;
 use serde_json::Value;
@@ -9,6 +11,8 @@ use taktgate::evaluate::metrics::{
     mean_precision,
 };
 use taktgate::vision::label_regions;
+
+use crate::environment::exporters_python;
 
 const EXACT: f64 = 1e-9;
 
@@ -192,5 +196,46 @@ fn shares_have_the_intervals_of_scipy() {
             &one["p_value"],
             EXACT,
         );
+    }
+}
+
+#[test]
+fn python_finds_the_same_figures_today() {
+    let Some(python) = exporters_python() else {
+        return;
+    };
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/evaluate/make_fixture.py"
+    );
+    let output = Command::new(python)
+        .args(["-W", "ignore", script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let today: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    same("", &today, &fixture());
+}
+
+/// The same text and structure, and numbers but for the last digits.
+fn same(place: &str, today: &Value, kept: &Value) {
+    match (today, kept) {
+        (Value::Object(today), Value::Object(kept)) => {
+            let keys = |object: &serde_json::Map<String, Value>| -> Vec<String> {
+                object.keys().cloned().collect()
+            };
+            assert_eq!(keys(today), keys(kept), "{place}");
+            for (key, value) in today {
+                same(&format!("{place}.{key}"), value, &kept[key]);
+            }
+        }
+        (Value::Array(today), Value::Array(kept)) => {
+            assert_eq!(today.len(), kept.len(), "{place}");
+            for (index, (today, kept)) in today.iter().zip(kept).enumerate() {
+                same(&format!("{place}[{index}]"), today, kept);
+            }
+        }
+        (Value::Number(_), Value::Number(_)) => near(place, today.as_f64(), kept, EXACT),
+        (today, kept) => assert_eq!(today, kept, "{place}"),
     }
 }

@@ -1,6 +1,6 @@
-"""Writes fixture.json: made-up predictions and what the reference libraries say of them.
+"""Prints fixture.json: made-up predictions and what the reference libraries say of them.
 
-    .deps/exporters/bin/python tests/evaluate/make_fixture.py
+    .deps/exporters/bin/python tests/evaluate/make_fixture.py > tests/evaluate/fixture.json
 
 So `tests/evaluate.rs` holds the figures of `taktgate evaluate` against scikit-learn, pycocotools,
 anomalib and scipy on every machine, without Python. The predictions are awkward on purpose: equal
@@ -17,7 +17,6 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 import reference
 
-HERE = pathlib.Path(__file__).parent
 SEED = 20
 
 
@@ -157,7 +156,7 @@ def main():
             "rates": shares,
             "coins": coins,
         }
-    (HERE / "fixture.json").write_text(json.dumps(fixture, separators=(",", ":")) + "\n")
+    print(json.dumps(fixture, separators=(",", ":")))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::environment::exporters_python;
 use crate::scene::{ROOT, Scene};
 use crate::{evaluate, near};
 
@@ -54,11 +55,9 @@ fn a_shipped_package_has_the_figures_that_python_finds() {
 
 #[test]
 fn on_the_same_pixels_python_finds_the_same_scores() {
-    let python = Path::new(ROOT).join(".deps/exporters/bin/python");
-    if !python.is_file() {
-        eprintln!("skipped: no `.deps/exporters` (make exporters), so no Python to compare with");
+    let Some(python) = exporters_python() else {
         return;
-    }
+    };
     let scene = Scene::new();
     let samples = Path::new(ROOT).join("samples/stamping");
     for entry in fs::read_dir(samples.join("frames")).unwrap() {

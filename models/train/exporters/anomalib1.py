@@ -15,7 +15,7 @@ import torch
 from frameworks import anomalib1
 from torchvision.transforms.v2 import Resize
 
-from .common import fresh, seed, write
+from .common import between, fresh, seed, write
 
 SIZE_PX = (128, 128)
 BACKBONE = {"backbone": "resnet10t", "layers": ["layer1", "layer2"], "pre_trained": False}
@@ -76,6 +76,6 @@ def _metadata(answers):
     maps = [answer["anomaly_map"] if isinstance(answer, dict) else answer for answer in answers]
     scores = [a["pred_score"].reshape(()) if isinstance(a, dict) else a.max() for a in answers]
     maps, scores = torch.cat(maps), torch.stack(scores)
-    threshold = float(scores.median())
+    threshold = between(scores)
     ends = {"min": float(maps.min()), "max": float(torch.maximum(maps.max(), scores.max()))}
     return {"task": "segmentation", "image_threshold": threshold, "pixel_threshold": threshold, **ends}

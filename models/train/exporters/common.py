@@ -25,14 +25,36 @@ def wake(model, inputs, passes=1):
 
 
 @torch.no_grad()
-def spread(layer, values, reach, middle=0.0):
-    """Scales the last layer so that nearly all `values` [n, channels] lie within `middle` +- `reach`."""
+def spread(layer, values, reach, middle=0.0, share=0.999):
+    """Scales the last layer so that `share` of `values` [n, channels] lie within `middle` +- `reach`."""
     centre = values.median(0).values
     far = (values - centre).abs()
-    rank = max(1, int(0.999 * len(far)))
+    rank = max(1, int(share * len(far)))
     factor = reach / far.kthvalue(rank, 0).values.clamp_min(1e-6)
     layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))
     layer.bias.copy_((layer.bias - centre) * factor + middle)
+
+
+@torch.no_grad()
+def look_where_pictures_differ(model, layer, batch):
+    """Turns the last layer of a classifier towards the directions in which the pictures differ most.
+
+    Training does that; rows of random weights see mostly what all pictures have in common, and then
+    float16 loses the little that tells them apart.
+    """
+    given = []
+    hook = layer.register_forward_hook(lambda _, inputs, __: given.append(inputs[0]))
+    model(batch)
+    hook.remove()
+    _, _, directions = torch.linalg.svd(given[0] - given[0].mean(0), full_matrices=False)
+    layer.weight.copy_(directions[: len(layer.weight)])
+
+
+def between(scores):
+    """A threshold in the middle of the scores, and of the gap there: no picture lies on it."""
+    ordered = scores.flatten().sort().values
+    half = len(ordered) // 2
+    return float(ordered[half - 1] + ordered[half]) / 2
 
 
 def export(model, args, path, **options):

@@ -38,7 +38,7 @@ def torchvision_ssdlite(folder, pictures):
         detections_per_img=50,
     )
     inference = detect.torchvision(model, "ssdlite320_mobilenet_v3_large", LABELS, (320, 320), CONFIDENCE)
-    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[:12]])
+    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[::4]])
     stem = _Stem(model)
     wake(stem, [batch * 2 - 1])
     deviation = stem(batch * 2 - 1).std()
@@ -72,11 +72,11 @@ def torchvision_fasterrcnn(folder, pictures):
         box_detections_per_img=30,
     )
     inference = detect.torchvision(model, "FasterRCNN", LABELS, (size, size), CONFIDENCE)
-    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[:12]])
+    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[::4]])
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (model.transform.image_mean, model.transform.image_std))
     wake(backbone, [(batch - mean) / std])
     for layer in (model.rpn.head.cls_logits, model.rpn.head.conv[0][0]):
-        layer.weight.mul_(20)
+        layer.weight.mul_(8)
     _write(folder, model, inference, pictures)
 
 
@@ -84,7 +84,7 @@ def _predictor():
     from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
     predictor = FastRCNNPredictor(64, CLASSES)
-    predictor.cls_score.weight.mul_(12)
+    predictor.cls_score.weight.mul_(8)
     predictor.cls_score.bias[0] = 1.0
     return predictor
 

@@ -46,12 +46,12 @@ def _awake(kind, configuration, pictures, finished):
     seed()
     model = kind(_configuration(configuration)).eval()
     inference = transformers(model, kind.__name__, LABELS, SIZE_PX, CONFIDENCE, finished)
-    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[:12]])
+    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[::4]])
     wake(model, [batch])
     for boxes in model.model.decoder.bbox_embed:
         nn.init.normal_(boxes.layers[-1].weight, std=0.1)
     last = model.model.decoder.class_embed[-1]
-    spread(last, model(batch).logits.flatten(0, 1), reach=3.0, middle=-1.0)
+    spread(last, model(batch).logits.flatten(0, 1), reach=3.0, middle=-2.0)
     return model, inference, batch
 
 

@@ -10,7 +10,7 @@ from torch.nn import Conv2d
 from frameworks.anomaly import anomalib
 
 from .anomaly import ONE_PICTURE, export_model
-from .common import fresh, seed, write
+from .common import between, fresh, seed, write
 
 SIZE_PX = (256, 256)  # its autoencoder takes no less
 OUT, STEPS = 16, 20
@@ -72,4 +72,4 @@ def _set_scale(model, inputs):
     for kind, values in (("image", scores), ("pixel", torch.cat([a.anomaly_map.flatten() for a in answers]))):
         getattr(scales, f"{kind}_min").copy_(values.min())
         getattr(scales, f"{kind}_max").copy_(values.max())
-        getattr(scales, f"_{kind}_threshold").copy_(scores.median())
+        getattr(scales, f"_{kind}_threshold").copy_(between(scores))

@@ -19,7 +19,7 @@ def openvino_info(folder, pictures):
     seed()
     model = mobilenet_v3_small(num_classes=len(LABELS), width_mult=0.5)
     inference = classify(model, "mobilenet_v3_small", LABELS, SIZE_PX, MEAN, SCALE)
-    batch = torch.cat([inference.preprocess(path) for path in pictures[:16]])
+    batch = torch.cat([inference.preprocess(path) for path in pictures[::2]])
     wake(model, [batch])
     spread(model.classifier[-1], model(batch), reach=3.0)
     path = fresh(folder) / "model.onnx"

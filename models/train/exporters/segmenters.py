@@ -10,7 +10,7 @@ from .common import export, export_by_trace, fresh, seed, spread, wake, write
 
 LABELS = ["scratch", "dent"]
 MASK = ["defect"]
-SIZE_PX = (256, 192)
+SIZE_PX = (256, 160)
 
 
 def _block(given, made, stride=1):

@@ -52,7 +52,7 @@ def _write(folder, pictures, name, kind, outputs=("output0",), size_px=SIZE_PX, 
     yolo.model.names, yolo.model.args = dict(enumerate(LABELS)), yolo.overrides | {"imgsz": 320, "batch": 1, "data": None}
     yolo.model.task = yolo.task
     inference = ultralytics(yolo, name, size_px, outputs, CONFIDENCE, IOU, finished="nms" in options)
-    batch = torch.cat([torch.from_numpy(np.asarray(inference.preprocess(path), np.float32)) for path in pictures[:12]])
+    batch = torch.cat([torch.from_numpy(np.asarray(inference.preprocess(path), np.float32)) for path in pictures[::4]])
     wake(yolo.model, [batch])
     _spread(yolo.model.model[-1], yolo.model, batch)
     fresh(folder)

@@ -72,7 +72,7 @@ def _write(folder, pictures, form, rows, outputs=("output0",), task="detect"):
     net = Net(form).eval()
     read = lambda answer: rows(answer)(len(LABELS))
     inference = yolo.detector(net, f"form {form}", LABELS, SIZE_PX, outputs, read, CONFIDENCE, IOU)
-    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[:12]])
+    batch = torch.cat([inference.preprocess(path).tensor for path in pictures[::4]])
     wake(net.body, [batch])
     reach = torch.tensor(([1.0] * 4 + [4.0] + [4.0] * len(LABELS) + [1.0] * MASKS) * ANCHORS)
     middle = torch.tensor(([0.0] * 4 + [-1.5] + [0.0] * (len(LABELS) + MASKS)) * ANCHORS)

@@ -34,7 +34,7 @@ def transformers(model, name, labels, size_px, confidence=0.5, finished=False):
 
     width, height = size_px
     processor = RTDetrImageProcessor(size={"width": width, "height": height})
-    prepared = preparation(size_px, "stretch", "linear_antialias")
+    prepared = preparation(size_px, "stretch", "linear_antialias_torch")
     deployed = Deploy(model.eval())
 
     def preprocess(path):

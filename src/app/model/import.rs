@@ -22,12 +22,15 @@ Examples:
   # What is it, and what is missing?
   taktgate model import best.onnx
   # Proved with what the training framework made of a folder of pictures
-  python models/train/record_golden.py ...          # writes golden/
+  python models/train/record_golden.py anomalib --arch Patchcore --weights model.ckpt --onnx best.onnx \\
+      --pictures pictures --out golden
   taktgate model import best.onnx --golden golden --out models/seam/1.0.0
   # A classifier that says nothing of itself
   taktgate model import net.onnx --labels good,torn --golden golden --out models/torn/1.0.0
   # YOLOX, exported without --decode_in_inference
-  taktgate model import yolox.onnx --family yolox --labels dent,scratch --golden golden";
+  taktgate model import yolox.onnx --family yolox --labels dent,scratch --golden golden
+
+How each tool exports and records: docs/import.md";
 
 /// Difference in grey values that no rounding explains.
 const GREY_DIFFERENCE_MAX: f32 = 0.6;

@@ -70,6 +70,12 @@ impl Signature {
         self.inputs.iter().find(|port| is_picture(port))
     }
 
+    /// Whether pictures go in, or numbers come out, with three digits.
+    pub(super) fn is_float16(&self) -> bool {
+        let mut ports = self.picture().into_iter().chain(&self.outputs);
+        ports.any(Port::is_half)
+    }
+
     /// Channels, rows and columns of the picture, where the graph has them.
     pub(super) fn picture_sides(&self) -> Option<[usize; 3]> {
         let [channels, rows, columns] = last_three(self.picture()?)?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{Detection, PointPx};
+use crate::vision::framework_place;
 
 use super::super::compare::{self, ListDifference};
 use super::super::decode::{self, Wanted};
@@ -233,7 +234,11 @@ pub(super) fn look(
         ..numbers_apart(manifest, &expected, &found).map_err(wrong)?
     };
     seen.flip = seen.flip.or_else(|| flipped(&wanted, &here));
-    let original = |point: PointPx| preparer.original_from_input(point);
+    // As the framework gives places back: what is compared is how its outputs are read.
+    let original = |point: PointPx| {
+        framework_place(&draft.input, picture.size, point)
+            .unwrap_or_else(|| preparer.original_from_input(point))
+    };
     let in_picture = decode::decode(manifest, &found, &original, Wanted::AsSaid).map_err(wrong)?;
     let view = Answered {
         manifest,

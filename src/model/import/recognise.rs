@@ -107,18 +107,21 @@ impl Known<'_> {
         output
     }
 
-    fn notes(&self, output: &OutputFile, resize: Resize) -> Vec<String> {
-        let mut notes = self.reading.notes.clone();
-        if self.reading.are_distances
-            && (output.map_range.is_none() || output.score_range.is_none())
-        {
-            notes.push(
+    /// Distances need a scale, or nothing says which of them is a defect.
+    fn check_ranges(&self, output: &OutputFile, missing: &mut Vec<String>) {
+        let has_both = output.map_range.is_some() && output.score_range.is_some();
+        if self.reading.are_distances && !has_both {
+            missing.push(
                 "it was exported without anomalib's post-processor: its numbers are distances, and \
                  a package must know which distance counts as 0 and which as 1: give `--score-range \
                  LOW,HIGH` and `--map-range LOW,HIGH`, or export it with the post-processor"
                     .to_owned(),
             );
         }
+    }
+
+    fn notes(&self, resize: Resize) -> Vec<String> {
+        let mut notes = self.reading.notes.clone();
         if matches!(resize, Resize::Crop { .. }) {
             notes.push(
                 "only the middle of the picture is fed to the model: a defect outside it is never \
@@ -185,6 +188,7 @@ impl Export {
         let labels = known.labels.as_ref().unwrap_or(&reading.labels);
         check_labels(labels, reading, hints, &mut missing);
         let output = known.output();
+        known.check_ranges(&output, &mut missing);
         let fixed = self.fixed(reading, hints, &mut missing);
         let Some(settled) = settled.filter(|_| missing.is_empty()) else {
             return Err(ImportError::Missing { missing });
@@ -207,7 +211,14 @@ impl Export {
             name: Arc::from(label.as_str()),
             code: Arc::from(""),
         };
-        let notes = known.notes(&output, settled.input.resize);
+        let mut notes = known.notes(settled.input.resize);
+        if self.signature.is_float16() {
+            notes.push(
+                "it calculates in float16, which keeps three digits: of a deep network scores may move \
+                 by 1e-2; if it is refused for that, export it in float32"
+                    .to_owned(),
+            );
+        }
         let draft = PackageDraft {
             name: String::new(),
             version: String::new(),
