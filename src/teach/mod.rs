@@ -2,7 +2,7 @@
 //!
 //! `PatchCore` (Roth et al., arXiv 2106.08265) with a frozen backbone: the patch rows of good parts, a
 //! coreset of them as the bank, and two thresholds from good parts that the bank has not seen.
-//! [`study`] does all of the learning; [`write`] makes the package of it.
+//! [`study`] does all of the learning; [`write()`] makes the package of it.
 
 mod against;
 mod bank;

@@ -37,7 +37,7 @@ pub struct Alternative {
 /// recorded, else by the scores; changes as little as possible.
 ///
 /// # Errors
-/// [`ProveError`] where a picture cannot be read.
+/// Where a picture cannot be read.
 pub fn search(
     draft: &PackageDraft,
     others: &[OutputFile],
