@@ -109,7 +109,7 @@ fn the_sample_paint_has_no_mistake() {
     │ camera cam-roof ┆ opens │
     │ recipe roof-panel ┆ revision 1, 1 view(s) │
     │ calibration cam-roof ┆ valid until [TIME], [RMS] px rms │
-    │ model paint-clearcoat/0.1.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
+    │ model paint-clearcoat/0.2.0 ┆ 2 golden vectors within [DIFFERENCE], [MS] ms a run ([MIN] to [MAX]), loaded in [MS] ms │
     └─┴─┘
     no mistake found
     ");
