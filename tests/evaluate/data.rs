@@ -19,7 +19,7 @@ fn data(name: &str) -> Option<String> {
 }
 
 fn package(name: &str) -> String {
-    format!("{ROOT}/models/{name}/0.1.0")
+    format!("{ROOT}/models/{name}/0.2.0")
 }
 
 #[test]

@@ -178,14 +178,16 @@ pub(crate) fn surfaces() -> Vec<GrayImage> {
     good
 }
 
-/// The picture with a dark scratch, 70 px long and 3 px wide, across its middle.
+/// The picture with a scratch, 70 px long and 3 px wide, across its middle: dark where the surface is
+/// bright, and bright in the shadow, where half of nearly nothing would be no scratch.
 pub(crate) fn scratched(picture: &GrayImage) -> GrayImage {
     let mut picture = picture.clone();
     for (x, y, pixel) in picture.enumerate_pixels_mut() {
         let (x, y) = (f64::from(x) - 128.0, f64::from(y) - 128.0);
         let (along, across) = (0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x);
         if along.abs() < 35.0 && across.abs() < 1.5 {
-            pixel.0[0] = (f64::from(pixel.0[0]) * 0.5) as u8;
+            let level = pixel.0[0];
+            pixel.0[0] = if level < 40 { level + 40 } else { level / 2 };
         }
     }
     picture
