@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use comfy_table::Table;
+use taktgate::domain::spread;
 use taktgate::line::{Account, Action, PartResult, Plan, play};
 use taktgate::publish::{Connection, Topics};
 
-use super::print::{ms, note, say, spread, table, verdict_cell};
+use super::print::{ms, note, say, table, verdict_cell};
 use super::{Outcome, StationArg};
 
 #[derive(Args)]

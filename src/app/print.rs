@@ -58,17 +58,6 @@ pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1e3)
 }
 
-/// Median, 95th percentile and maximum of durations.
-pub(crate) fn spread(times: &[Duration]) -> [Duration; 3] {
-    let mut sorted = times.to_vec();
-    sorted.sort();
-    let at = |percent: usize| {
-        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        sorted.get(rank).copied().unwrap_or_default()
-    };
-    [at(50), at(95), at(100)]
-}
-
 /// An empty table; without a header where none is given.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

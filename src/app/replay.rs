@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -13,7 +12,7 @@ use serde_json::Value;
 use taktgate::domain::StageTimings;
 use taktgate::station::{Replay, Replayed, draw_inspection, files_of, make_ready, stable_line};
 
-use super::print::{ms, note, progress, say, spread, table};
+use super::print::{ms, note, progress, say, table};
 use super::{Outcome, StationArg};
 
 #[derive(Args)]
@@ -187,27 +186,8 @@ impl Summary {
         self.timings.push(replayed.record.timings);
     }
 
-    fn stages(&self) -> Vec<(&'static str, [Duration; 3])> {
-        let stage = |name, of: fn(&StageTimings) -> Duration| {
-            (
-                name,
-                spread(&self.timings.iter().map(of).collect::<Vec<_>>()),
-            )
-        };
-        vec![
-            stage("read and decode the picture", |t| t.capture),
-            stage("fitness", |t| t.fitness),
-            stage("prepare", |t| t.prepare),
-            stage("infer", |t| t.infer),
-            stage("decode outputs", |t| t.decode),
-            stage("measure and judge", |t| t.judge),
-            stage("total", |t| t.total),
-        ]
-    }
-
     fn json(&self) -> Value {
-        let stages: serde_json::Map<_, _> = self
-            .stages()
+        let stages: serde_json::Map<_, _> = StageTimings::spreads(&self.timings)
             .into_iter()
             .map(|(name, times)| {
                 let [median, p95, max] = times.map(|time| time.as_secs_f64() * 1e3);
@@ -237,7 +217,7 @@ impl Summary {
             findings.add_row([class.clone(), count.to_string()]);
         }
         let mut stages = table(&["stage", "median ms", "p95 ms", "max ms"]);
-        for (name, times) in self.stages() {
+        for (name, times) in StageTimings::spreads(&self.timings) {
             let [median, p95, max] = times.map(ms);
             stages.add_row([name.to_owned(), median, p95, max]);
         }

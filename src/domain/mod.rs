@@ -10,6 +10,6 @@ mod verdict;
 pub use detection::{Class, Detection, Finding, Grade, Score, ScoreError};
 pub use frame::{Frame, FrameError, PixelFormat};
 pub use geometry::{PointMm, PointPx, RectMm, RectPx, SizePx, polygon_contains};
-pub use record::{InspectionRecord, ItemVersion, StageTimings, ViewRecord};
+pub use record::{InspectionRecord, ItemVersion, StageTimings, ViewRecord, spread};
 pub use trigger::{Name, NameError, Sequence, Trigger};
 pub use verdict::{Reason, Verdict};

@@ -36,6 +36,35 @@ pub struct StageTimings {
     pub total: Duration,
 }
 
+impl StageTimings {
+    /// Median, 95th percentile and maximum of each stage over many parts, under the names for people.
+    pub fn spreads(parts: &[Self]) -> [(&'static str, [Duration; 3]); 7] {
+        let stage = |name, of: fn(&Self) -> Duration| {
+            (name, spread(&parts.iter().map(of).collect::<Vec<_>>()))
+        };
+        [
+            stage("read and decode the picture", |t| t.capture),
+            stage("fitness", |t| t.fitness),
+            stage("prepare", |t| t.prepare),
+            stage("infer", |t| t.infer),
+            stage("decode outputs", |t| t.decode),
+            stage("measure and judge", |t| t.judge),
+            stage("total", |t| t.total),
+        ]
+    }
+}
+
+/// Median, 95th percentile and maximum of durations, by nearest rank.
+pub fn spread(times: &[Duration]) -> [Duration; 3] {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let at = |percent: usize| {
+        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        sorted.get(rank).copied().unwrap_or_default()
+    };
+    [at(50), at(95), at(100)]
+}
+
 /// What one view contributed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewRecord {

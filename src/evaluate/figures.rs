@@ -1,6 +1,7 @@
 //! From judged pictures to figures: what a run is worth, each with its interval.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -231,32 +232,16 @@ fn box_figures(set: &LabelledSet, run: &Run, matching: &Matching) -> Option<BoxF
 }
 
 fn stages(run: &Run) -> Vec<Stage> {
-    let stage = |name: &str, of: fn(&StageTimings) -> std::time::Duration| {
-        let mut times: Vec<f64> = run
-            .pictures
-            .iter()
-            .map(|one| of(&one.timings).as_secs_f64() * 1e3)
-            .collect();
-        times.sort_by(f64::total_cmp);
-        let at = |percent: usize| {
-            let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
-            times.get(rank).copied().unwrap_or(0.0)
-        };
+    let timings: Vec<StageTimings> = run.pictures.iter().map(|one| one.timings).collect();
+    let stage = |(name, times): (&str, [Duration; 3])| {
+        let [median_ms, p95_ms, _] = times.map(|time| time.as_secs_f64() * 1e3);
         Stage {
             stage: name.to_owned(),
-            median_ms: at(50),
-            p95_ms: at(95),
+            median_ms,
+            p95_ms,
         }
     };
-    vec![
-        stage("read and decode the picture", |t| t.capture),
-        stage("fitness", |t| t.fitness),
-        stage("prepare", |t| t.prepare),
-        stage("infer", |t| t.infer),
-        stage("decode outputs", |t| t.decode),
-        stage("measure and judge", |t| t.judge),
-        stage("total", |t| t.total),
-    ]
+    StageTimings::spreads(&timings).map(stage).to_vec()
 }
 
 impl Verdicts {
@@ -276,6 +261,16 @@ impl Verdicts {
         self.indeterminate.values().sum()
     }
 
+    /// The reasons with their counts, for people: `3 doubtful, 1 image_unfit`.
+    pub fn doubts_by_reason(&self) -> String {
+        let reasons = self.indeterminate.iter();
+        let reasons: Vec<String> = reasons.map(|(reason, n)| format!("{n} {reason}")).collect();
+        if reasons.is_empty() {
+            return "0".to_owned();
+        }
+        reasons.join(", ")
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         self.ok + self.ng + self.doubts()
@@ -293,6 +288,20 @@ impl Share {
             wilson: rate.wilson(),
             clopper_pearson: rate.clopper_pearson(),
         }
+    }
+}
+
+impl ImageFigures {
+    /// The recalls under their names for people.
+    pub fn named_recalls(&self) -> impl Iterator<Item = (&'static str, &Share)> {
+        let names = [
+            "recall at no overkill",
+            "recall at 0.1 % overkill",
+            "recall at 1 % overkill",
+        ];
+        names
+            .into_iter()
+            .zip(self.recalls.iter().map(|recall| &recall.recall))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The figures of a run as tables.
 
 use taktgate::evaluate::metrics::Interval;
-use taktgate::evaluate::{Comparison, Confusion, Figures, Matching, RunForm, Share, Verdicts};
+use taktgate::evaluate::{Comparison, Confusion, Figures, Matching, RunForm, Share};
 
 use crate::app::print::{note, say, table};
 
@@ -58,22 +58,10 @@ fn verdicts(figures: &Figures) {
             verdicts.total().to_string(),
             verdicts.ok.to_string(),
             verdicts.ng.to_string(),
-            doubts(verdicts),
+            verdicts.doubts_by_reason(),
         ]);
     }
     say(table);
-}
-
-fn doubts(verdicts: &Verdicts) -> String {
-    let reasons: Vec<String> = verdicts
-        .indeterminate
-        .iter()
-        .map(|(reason, n)| format!("{n} {reason}"))
-        .collect();
-    if reasons.is_empty() {
-        return "0".to_owned();
-    }
-    reasons.join(", ")
 }
 
 fn headline(figures: &Figures) {
@@ -114,13 +102,7 @@ fn shares(figures: &Figures) -> Vec<(&'static str, &Share)> {
         shares.push(("right class", &classes.accuracy));
     }
     if let Some(image) = &figures.image {
-        let names = [
-            "recall at no overkill",
-            "recall at 0.1 % overkill",
-            "recall at 1 % overkill",
-        ];
-        let recalls = image.recalls.iter().map(|recall| &recall.recall);
-        shares.extend(names.into_iter().zip(recalls));
+        shares.extend(image.named_recalls());
     }
     shares
 }
@@ -172,7 +154,7 @@ fn by_class(figures: &Figures) {
             one.verdicts.total().to_string(),
             one.verdicts.ok.to_string(),
             one.verdicts.ng.to_string(),
-            doubts(&one.verdicts),
+            one.verdicts.doubts_by_reason(),
             one.escape.share.map_or_else(String::new, percent),
             interval(one.escape.wilson, percent),
         ]);

@@ -6,7 +6,7 @@ use super::super::classes::Confusion;
 use super::super::compare::Comparison;
 use super::super::figures::{Figures, Share};
 use super::super::form::RunForm;
-use super::words::{decimal, doubts, interval, or_dash, percent, share_of, table};
+use super::words::{decimal, interval, or_dash, percent, share_of, table};
 
 pub(super) fn head(form: &RunForm, title: &str) -> Markup {
     let split = form.set.split.as_ref();
@@ -102,7 +102,7 @@ pub(super) fn verdicts(figures: &Figures) -> Markup {
                 verdicts.total().to_string(),
                 verdicts.ok.to_string(),
                 verdicts.ng.to_string(),
-                doubts(verdicts),
+                verdicts.doubts_by_reason(),
             ]
         })
         .collect();
@@ -120,13 +120,7 @@ pub(super) fn measures(figures: &Figures) -> Markup {
         ("review", &figures.review),
     ];
     if let Some(image) = &figures.image {
-        let names = [
-            "recall at no overkill",
-            "recall at 0.1 % overkill",
-            "recall at 1 % overkill",
-        ];
-        let recalls = image.recalls.iter().map(|recall| &recall.recall);
-        shares.extend(names.into_iter().zip(recalls));
+        shares.extend(image.named_recalls());
     }
     let rows: Vec<Vec<String>> = shares
         .into_iter()
@@ -179,7 +173,7 @@ pub(super) fn by_class(figures: &Figures) -> Markup {
                 one.verdicts.total().to_string(),
                 one.verdicts.ok.to_string(),
                 one.verdicts.ng.to_string(),
-                doubts(&one.verdicts),
+                one.verdicts.doubts_by_reason(),
                 share_of(&one.escape),
                 interval(one.escape.wilson, percent),
             ]

@@ -2,7 +2,7 @@
 
 use crate::page::{Markup, html};
 
-use super::super::figures::{Share, Verdicts};
+use super::super::figures::Share;
 use super::super::metrics::Interval;
 
 pub(super) fn decimal(value: f64) -> String {
@@ -30,19 +30,6 @@ pub(super) fn interval(interval: Option<Interval>, write: fn(f64) -> String) -> 
 
 pub(super) fn share_of(share: &Share) -> String {
     share.share.map_or_else(|| "–".to_owned(), percent)
-}
-
-/// `3 doubtful, 1 image_unfit`.
-pub(super) fn doubts(verdicts: &Verdicts) -> String {
-    let reasons: Vec<String> = verdicts
-        .indeterminate
-        .iter()
-        .map(|(reason, n)| format!("{n} {reason}"))
-        .collect();
-    if reasons.is_empty() {
-        return "0".to_owned();
-    }
-    reasons.join(", ")
 }
 
 /// A table whose first column is words and whose others are figures.
