@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) deadline_ms: u64,
     pub(crate) open_parts_max: usize,
     pub(crate) model: &'static str,
+    /// What the station file says beside that.
+    pub(crate) more: &'static str,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             deadline_ms: 20_000,
             open_parts_max: 4,
             model: "segment",
+            more: "",
         }
     }
 }
@@ -71,11 +74,28 @@ impl House {
         self.folder.path().join(name)
     }
 
+    /// Sends a command as a foreign MQTT 5 client does, with a response topic and correlation data of its own.
+    pub(crate) fn command(&self, verb: &str, payload: &str) -> Value {
+        let output = Command::new("mosquitto_rr")
+            .args(["-h", "127.0.0.1", "-p", &self.broker.port().to_string()])
+            .args(["-V", "5", "-q", "1", "-W", "30", "-F", "%D %p"])
+            .args(["-t", &format!("{PREFIX}/cmd/{verb}"), "-e", "hmi/answers"])
+            .args(["-D", "publish", "correlation-data", "mark-7", "-m", payload])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (correlation, response) = text
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("{verb}: {text}"));
+        assert_eq!(correlation, "mark-7");
+        serde_json::from_str(response).unwrap()
+    }
+
     /// A ready station and a reader that sees all that it says.
     pub(crate) fn start(&self) -> (Running, Witness) {
         let witness = Witness::start(self.broker.port());
         let running = self.run();
-        let state = witness.next("state", |state| state["state"] == "ready");
+        let state = witness.next("state", |state| state["state"] == "continuous_execution");
         assert_eq!(state["recipes"][0]["name"], "plate");
         (running, witness)
     }
@@ -362,10 +382,11 @@ threads = 1
 [[cameras]]
 name = "cam"
 source = {{ folder = {{ path = "frames", order = "by_part" }} }}
-"#,
+{}"#,
         settings.deadline_ms,
         settings.deadline_ms / 2,
-        settings.open_parts_max
+        settings.open_parts_max,
+        settings.more
     )
 }
 
