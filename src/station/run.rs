@@ -88,7 +88,10 @@ impl Live {
         self.is_ready();
         loop {
             let wait = self.wake().saturating_duration_since(Instant::now());
-            match events.recv_timeout(wait) {
+            let event = events.recv_timeout(wait);
+            // Before anything else, so that a verdict says what happened to the clock before it.
+            self.look_at_clocks(Instant::now());
+            match event {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(event) => self.handle(event),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -158,7 +161,6 @@ impl Live {
 
     fn tick(&mut self) {
         let now = Instant::now();
-        self.look_at_clocks(now);
         for answer in self.gate.tick(now) {
             self.answer_unseen(answer);
         }
