@@ -36,3 +36,5 @@ pub mod evaluate;
 pub mod station;
 
 pub mod line;
+
+pub mod web;

@@ -15,6 +15,9 @@ mod handshake;
 #[expect(dead_code, reason = "the fault bench uses the rest")]
 mod house;
 
+#[path = "station/supervision.rs"]
+mod supervision;
+
 use std::collections::BTreeMap;
 
 use house::{House, Settings, Witness};

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the ground; a room names only rooms below its own line.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "app",
+    "web",
     "line",
     "station",
     "evaluate",
@@ -27,8 +28,9 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 19] = [
+const CRATES: [(&str, &str); 22] = [
     ("anstream", "app"),
+    ("axum", "web"),
     ("base64", "page"),
     ("clap", "app"),
     ("comfy_table", "app"),
@@ -42,11 +44,13 @@ const CRATES: [(&str, &str); 19] = [
     ("opencv", "vision"),
     ("ort", "model"),
     ("owo_colors", "app"),
+    ("prometheus_client", "web"),
     ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),
     ("rustls", "publish"),
     ("safetensors", "model"),
+    ("sd_notify", "app"),
 ];
 
 /// What the rooms of layers 0 and 1 may not do: they get time and text as arguments.

@@ -12,6 +12,7 @@ mod model;
 mod print;
 mod replay;
 mod run;
+mod supervisor;
 mod teach;
 
 use std::io::IsTerminal;

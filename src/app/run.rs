@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use taktgate::station;
+use taktgate::{station, web};
 
 use super::print::{ms, note};
+use super::supervisor;
 use super::{Outcome, StationArg};
 
 #[derive(Args)]
@@ -36,8 +37,13 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<Outcome> {
         station.connection.port = port;
     }
     let (name, data) = (station.name.clone(), station.data.clone());
+    let supervision_listen = station.supervision_listen;
     let handle = station::start(station)?;
-    on_signal(handle.stopper())?;
+    let stop = handle.stopper();
+    on_signal(move || {
+        supervisor::stopping();
+        stop();
+    })?;
     for (model, report) in &handle.reports {
         note(format!("model {model}: {report}"));
     }
@@ -46,6 +52,11 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<Outcome> {
         ms(started.elapsed()),
         data.display()
     ));
+    let listen = supervision_listen.map(|address| web::serve(address, handle.vitals.clone()));
+    if let Some(address) = listen.transpose()? {
+        note(format!("http://{address}/healthz and /metrics"));
+    }
+    supervisor::tell(&handle.vitals);
     handle.wait();
     Ok(Outcome::Good)
 }

@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Station {
     pub ack_window: Option<Duration>,
     /// Records a second that were made while the broker was away and follow now.
     pub backfill_per_s: u32,
+    /// Where `/healthz` and `/metrics` are served, if they are.
+    pub supervision_listen: Option<SocketAddr>,
     /// Where ONNX Runtime's library is, if it is not to be searched for.
     pub onnxruntime: Option<PathBuf>,
     /// How models run.
@@ -157,6 +160,7 @@ impl Station {
             },
             ack_window,
             backfill_per_s,
+            supervision_listen: file.supervision.listen,
             onnxruntime: file.onnxruntime.library.map(|library| folder.join(library)),
             session,
             archive: ArchiveRules {

@@ -14,6 +14,7 @@ mod replay;
 mod run;
 mod start;
 mod supervise;
+mod vitals;
 mod worker;
 
 pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station};
@@ -23,3 +24,4 @@ pub use ready::{
 };
 pub use replay::{Replay, Replayed, stable_line};
 pub use start::{Handle, start};
+pub use vitals::{Seen, Vitals};

@@ -25,6 +25,7 @@ use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
 use super::ready::StationError;
 use super::supervise::Recovery;
+use super::vitals::Vitals;
 use super::worker::{Inspected, Loaded, Used, WorkerLink};
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
@@ -75,6 +76,7 @@ pub(super) struct Live {
     pub(super) sequences: Sequences,
     pub(super) wall: Wall,
     pub(super) counters: Counters,
+    pub(super) vitals: Vitals,
     pub(super) used: BTreeMap<String, Used>,
     // The payloads of the latest answers, for triggers that come again.
     pub(super) said: VecDeque<VerdictPayload>,
@@ -89,6 +91,7 @@ impl Live {
         loop {
             let wait = self.wake().saturating_duration_since(Instant::now());
             let event = events.recv_timeout(wait);
+            self.vitals.beat(Instant::now());
             // Before anything else, so that a verdict says what happened to the clock before it.
             self.look_at_clocks(Instant::now());
             match event {
@@ -141,6 +144,7 @@ impl Live {
     pub(super) fn say_state(&mut self, reason: &str) {
         let state = self.state(self.control.state(), reason);
         info!(station = self.station.name, state = %state.state, reason, "state");
+        self.vitals.state(&state);
         self.publish(Outgoing::State(Box::new(state)));
     }
 
@@ -203,6 +207,7 @@ impl Live {
                 .counters
                 .payload(&self.station.name, pending, now, now_utc)
         };
+        self.vitals.health(&health);
         self.publish(Outgoing::Health(Box::new(health)));
     }
 

@@ -11,7 +11,9 @@ use tracing::{error, warn};
 
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
-use crate::publish::{Broker, BrokerSettings, DeadlineLimits, Publisher, StatePayload};
+use crate::publish::{
+    Broker, BrokerSettings, DeadlineLimits, Publisher, StatePayload, StationState,
+};
 use crate::record::{ImageArchive, RecordStore};
 
 use super::clock::Wall;
@@ -23,6 +25,7 @@ use super::outbox::Outbox;
 use super::ready::{StationError, files_of};
 use super::run::{Event, Live};
 use super::supervise::Recovery;
+use super::vitals::Vitals;
 use super::worker::{Loaded, WorkerLink};
 
 /// Events that wait for the station's loop; more are held back by the network's thread, which has a limit of its own.
@@ -37,6 +40,8 @@ pub struct Handle {
     thread: JoinHandle<()>,
     /// What the tests of each model said.
     pub reports: Vec<(String, LoadReport)>,
+    /// What can be seen of it from outside its loop.
+    pub vitals: Vitals,
     /// The broker's port, where the station minds a broker of its own.
     pub broker_port: Option<u16>,
 }
@@ -85,7 +90,15 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     for answered in store.read().answered(ANSWERED_KEPT)? {
         gate.remember(answered.sequence, answered.part, answered.verdict);
     }
+    let starting = StatePayload::new(
+        &station.name,
+        StationState::Preoperational,
+        "starting",
+        Timestamp::now(),
+    );
+    let vitals = Vitals::new(starting, Instant::now());
     let live = Live {
+        vitals: vitals.clone(),
         publisher: start_publisher(&station, events.clone())?,
         outbox: Outbox::new(&store, station.backfill_per_s)?,
         control: Control::starting(),
@@ -113,6 +126,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         events,
         thread,
         reports,
+        vitals,
         broker_port,
     })
 }

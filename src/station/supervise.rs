@@ -96,6 +96,7 @@ impl Live {
     /// Plans a new try where nobody is there to command one.
     pub(super) fn recover(&mut self, now: Instant) {
         if self.station.start == Start::Automatic && !self.recovery.plan(now) {
+            self.vitals.given_up();
             self.event(
                 "gave_up",
                 "too many failures in a row; look at the log, then send `reset` or restart the station",

@@ -1,5 +1,6 @@
 //! The station file as written, with its defaults.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -25,11 +26,19 @@ pub(super) struct StationFile {
     #[serde(default)]
     pub(super) outbox: OutboxFile,
     #[serde(default)]
+    pub(super) supervision: SupervisionFile,
+    #[serde(default)]
     pub(super) onnxruntime: OnnxRuntimeFile,
     #[serde(default)]
     pub(super) archive: ArchiveFile,
     #[serde(default)]
     pub(super) cameras: Vec<CameraFile>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SupervisionFile {
+    pub(super) listen: Option<SocketAddr>,
 }
 
 #[derive(Deserialize)]
