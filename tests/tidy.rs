@@ -27,13 +27,14 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 19] = [
+const CRATES: [(&str, &str); 20] = [
     ("anstream", "app"),
     ("base64", "page"),
     ("clap", "app"),
     ("comfy_table", "app"),
     ("crc", "publish"),
     ("csv", "evaluate"),
+    ("fs4", "record"),
     ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),
