@@ -9,6 +9,8 @@
 
 #[path = "station/house.rs"]
 mod house;
+#[path = "station/storage.rs"]
+mod storage;
 
 use std::collections::BTreeMap;
 

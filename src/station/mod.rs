@@ -9,9 +9,10 @@ mod ready;
 mod replay;
 mod run;
 mod start;
+mod storage;
 mod worker;
 
-pub use config::{CameraConfig, Deadlines, SourceConfig, Station};
+pub use config::{CameraConfig, Deadlines, SourceConfig, Station, StorageConfig, WhenFull};
 pub use pictures::draw_inspection;
 pub use ready::{
     Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,

@@ -19,6 +19,7 @@ use crate::record::{ImageArchive, RecordStore};
 use super::config::Station;
 use super::counters::Counters;
 use super::outbox::Outbox;
+use super::storage::Storage;
 use super::worker::Inspected;
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ pub(super) struct Live {
     pub(super) gate: Gate,
     pub(super) store: RecordStore,
     pub(super) archive: ImageArchive,
+    pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) publisher: Publisher,
     pub(super) broker: Option<Broker>,
@@ -144,12 +146,14 @@ impl Live {
             error!(error = with_causes(&error), "cannot count pending records");
             0
         });
-        let health = self.counters.payload(
+        let storage = self.mind_storage();
+        let mut health = self.counters.payload(
             &self.station.name,
             pending,
             Instant::now(),
             Timestamp::now(),
         );
+        health.storage = storage;
         self.publish(Outgoing::Health(Box::new(health)));
     }
 

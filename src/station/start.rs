@@ -20,6 +20,7 @@ use super::counters::Counters;
 use super::outbox::Outbox;
 use super::ready::{Files, StationError, files_of};
 use super::run::{Event, Live, Used};
+use super::storage::Storage;
 use super::worker::Worker;
 
 /// Events that wait for the station's loop; more are held back by the network's thread, which has a limit of its own.
@@ -76,6 +77,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let Loaded { used, reports } = start_inspecting(&station, files, to_inspect, events.clone())?;
     let store = RecordStore::open(&station.data.join("records.sqlite"))?;
     let archive = ImageArchive::start(&station.data.join("images"), station.archive)?;
+    let storage = Storage::start(&station)?;
     let broker = start_broker(&mut station)?;
     let broker_port = broker.as_ref().map(Broker::port);
     let mut gate = Gate::new(station.deadlines.open_parts_max);
@@ -88,6 +90,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         gate,
         store,
         archive,
+        storage,
         broker,
         triggers: Some(triggers),
         counters: Counters::new(Instant::now()),

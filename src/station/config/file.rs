@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use crate::source::FourCc;
 
+use super::storage::StorageFile;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StationFile {
@@ -22,6 +24,8 @@ pub(super) struct StationFile {
     pub(super) onnxruntime: OnnxRuntimeFile,
     #[serde(default)]
     pub(super) archive: ArchiveFile,
+    #[serde(default)]
+    pub(super) storage: StorageFile,
     #[serde(default)]
     pub(super) cameras: Vec<CameraFile>,
 }
@@ -132,6 +136,7 @@ impl Default for OnnxRuntimeFile {
 pub(super) struct ArchiveFile {
     pub(super) ok_share: f64,
     pub(super) ng_and_indeterminate: bool,
+    pub(super) around_incidents: usize,
     pub(super) drawn: bool,
 }
 
@@ -140,6 +145,7 @@ impl Default for ArchiveFile {
         Self {
             ok_share: 0.1,
             ng_and_indeterminate: true,
+            around_incidents: 2,
             drawn: true,
         }
     }
