@@ -9,6 +9,7 @@ mod init;
 mod line;
 mod model;
 mod print;
+mod record;
 mod replay;
 mod run;
 mod teach;
@@ -39,7 +40,7 @@ Exit codes:
   2  the command line is wrong
   3  done, and the answer is no: a file has mistakes, a model fails its test,
      a replay differs from what was expected, a part got no answer in time,
-     a figure misses what `--require` asks";
+     a figure misses what `--require` asks, a record store was tampered with";
 
 /// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
 /// before the takt runs out.
@@ -88,6 +89,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Teaches an anomaly model from pictures of good parts only.
     Teach(teach::TeachArgs),
+    /// Looks into a record store: proves its chain, finds, exports and holds records.
+    #[command(subcommand)]
+    Record(record::RecordCommand),
     /// Looks at model packages.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -146,6 +150,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Line(args) => line::line(&args),
         Command::Check(args) => Ok(check::check(&args)),
         Command::Teach(args) => teach::teach(&args),
+        Command::Record(command) => record::record(&command),
         Command::Model(command) => model::model(&command),
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),
