@@ -1,4 +1,5 @@
-//! The hash chain: each record carries the hash of the one before it, so that a change shows.
+//! The hash chain: each link, a record or a removal, carries the hash of the one before it, so that
+//! a change shows.
 //!
 //! It shows what was done to the middle. Someone who rewrites everything behind his change shows
 //! only against a hash kept elsewhere: each record that was delivered carries one.

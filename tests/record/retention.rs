@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use taktgate::domain::Verdict;
 use taktgate::record::{
-    Because, Holds, ImageState, Keep, RecordFilter, RecordReader, RecordStore, Retention,
-    RetentionRules, Stuck, drawn_path,
+    Because, Holds, ImageState, Keep, Keeper, KeeperSettings, News, RecordFilter, RecordReader,
+    RecordStore, Retention, RetentionRules, SpaceLevel, SpaceLimits, Stuck, drawn_path,
 };
 use tempfile::TempDir;
 
@@ -380,6 +380,72 @@ fn retention_never_disturbs_a_station_that_writes() {
     assert!(10 < removed, "only {removed} were removed meanwhile");
     assert_eq!(data.whole(), (300 - removed, removed));
     assert_eq!(ids(&data.store).len(), 30);
+}
+
+/// Whoever can write the store must not be able to let the station delete files elsewhere.
+#[test]
+fn a_path_that_leads_out_of_the_archive_removes_nothing_there() {
+    let mut data = Data::delivered(2);
+    let victim = data.path.with_file_name("victim.jpg");
+    fs::write(&victim, "somebody's").unwrap();
+    let absolute = victim.to_str().unwrap().to_owned();
+    let direct = rusqlite::Connection::open(&data.path).unwrap();
+    for (row, path) in [(1, "../victim.jpg"), (2, absolute.as_str())] {
+        direct
+            .execute("UPDATE image SET path = ? WHERE row = ?", (path, row))
+            .unwrap();
+    }
+    drop(direct);
+    assert_eq!(data.retain(&rules(FOREVER, NOTHING)), (0, 2));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "somebody's");
+}
+
+#[test]
+fn the_keeper_removes_by_itself_and_says_so() {
+    let data = Data::delivered(4);
+    let mut keeper = Keeper::start(&KeeperSettings {
+        store: data.path.clone(),
+        archive: data.archive.clone(),
+        rules: rules(NOTHING, NOTHING),
+        limits: SpaceLimits {
+            warn_bytes: u64::MAX,
+            images_bytes: 1,
+            stop_bytes: 1,
+        },
+    })
+    .unwrap();
+    assert_eq!(keeper.level(), SpaceLevel::Low);
+    assert!(0 < keeper.free_bytes());
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut told = Vec::new();
+    while data.store.read().len().unwrap() > 1 || told.len() < 4 {
+        assert!(Instant::now() < until, "{told:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+        told.extend(keeper.news());
+    }
+    let is_low = |news: &News| {
+        matches!(
+            news,
+            News::Space {
+                to: SpaceLevel::Low,
+                ..
+            }
+        )
+    };
+    assert!(told.first().is_some_and(is_low), "{told:?}");
+    let removed: u64 = told
+        .iter()
+        .filter_map(|news| match news {
+            News::Removed(bite) => bite.records.as_ref(),
+            News::Space { .. }
+            | News::Stuck(_)
+            | News::ClockStepped { .. }
+            | News::Failed(_)
+            | News::Ended => None,
+        })
+        .map(|records| records.n_records)
+        .sum();
+    assert_eq!((removed, data.rows(), data.whole()), (3, vec![4], (1, 3)));
 }
 
 // ---- forged removals ----

@@ -55,7 +55,7 @@ impl Default for StorageFile {
     fn default() -> Self {
         Self {
             records_days_max: 3650,
-            records_mb_max: 50_000,
+            records_mb_max: 20_000,
             images_days_max: 90,
             images_mb_max: 50_000,
             warn_free_mb: 4_000,
