@@ -218,7 +218,7 @@ impl Live {
                     "the clock was set forward by {} s; until the next start, ages count as if it had not been",
                     step.as_secs()
                 );
-                self.event("clock_stepped", &text);
+                self.event("retention_clock", &text);
             }
             News::Failed(text) => self.event("storage", &text),
             News::Ended => {
