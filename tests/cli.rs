@@ -8,6 +8,8 @@ mod check;
 mod live;
 #[path = "cli/model.rs"]
 mod model;
+#[path = "cli/record.rs"]
+mod record;
 #[path = "cli/replay.rs"]
 mod replay;
 #[path = "cli/scene.rs"]

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use taktgate::domain::{InspectionRecord, Name, Reason, StageTimings, Trigger, Verdict};
+use taktgate::domain::{
+    InspectionRecord, Name, Reason, StageTimings, Trigger, Verdict, ViewRecord,
+};
 use taktgate::record::{
     ArchiveRules, ImageArchive, RecordError, RecordFilter, RecordReader, RecordStore, VerdictWord,
 };
@@ -20,6 +22,14 @@ use tempfile::TempDir;
 mod damage;
 #[path = "record/forgery.rs"]
 mod forgery;
+#[path = "record/interleaving.rs"]
+mod interleaving;
+#[path = "record/killed.rs"]
+mod killed;
+#[path = "record/migration.rs"]
+mod migration;
+#[path = "record/retention.rs"]
+mod retention;
 
 const CHILD_STORE: &str = "TAKTGATE_TEST_CHILD_STORE";
 
@@ -55,6 +65,23 @@ fn record(n: u32, verdict: Verdict) -> InspectionRecord {
         decided_at_utc: at + Duration::from_micros(250),
         software_version: "0.1.0".into(),
     }
+}
+
+/// A record whose view names an image, and where that image lies.
+fn record_with_image(n: u32, verdict: Verdict) -> (InspectionRecord, String) {
+    let mut record = record(n, verdict);
+    let path = ImageArchive::path_for(&record.id, "top", record.decided_at_utc);
+    record.views = vec![ViewRecord {
+        view: "top".into(),
+        camera: "cam".into(),
+        camera_frame: Some(n.into()),
+        origin: None,
+        image_sha256: None,
+        image_path: Some(path.clone()),
+        verdict,
+        note: String::new(),
+    }];
+    (record, path)
 }
 
 /// A closed store with records 1 to `n`.

@@ -14,6 +14,8 @@ mod handshake;
 #[path = "station/house.rs"]
 #[expect(dead_code, reason = "the fault bench uses the rest")]
 mod house;
+#[path = "station/storage.rs"]
+mod storage;
 
 #[path = "station/supervision.rs"]
 mod supervision;

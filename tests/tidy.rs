@@ -28,7 +28,7 @@ const ROOMS: [&str; 19] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 22] = [
+const CRATES: [(&str, &str); 23] = [
     ("anstream", "app"),
     ("axum", "web"),
     ("base64", "page"),
@@ -36,6 +36,7 @@ const CRATES: [(&str, &str); 22] = [
     ("comfy_table", "app"),
     ("crc", "publish"),
     ("csv", "evaluate"),
+    ("fs4", "record"),
     ("half", "model"),
     ("image", "vision"),
     ("indicatif", "app"),

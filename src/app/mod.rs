@@ -10,6 +10,7 @@ mod init;
 mod line;
 mod model;
 mod print;
+mod record;
 mod replay;
 mod run;
 mod supervisor;
@@ -41,7 +42,7 @@ Exit codes:
   2  the command line is wrong
   3  done, and the answer is no: a file has mistakes, a model fails its test,
      a replay differs from what was expected, a part got no answer in time,
-     a figure misses what `--require` asks";
+     a figure misses what `--require` asks, a record store was tampered with";
 
 /// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
 /// before the takt runs out.
@@ -92,6 +93,9 @@ enum Task {
     Check(check::CheckArgs),
     /// Teaches an anomaly model from pictures of good parts only.
     Teach(teach::TeachArgs),
+    /// Looks into a record store: proves its chain, finds, exports and holds records.
+    #[command(subcommand)]
+    Record(record::RecordCommand),
     /// Looks at model packages.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -151,6 +155,7 @@ pub(crate) fn main() -> ExitCode {
         Task::Command(args) => command::command(&args),
         Task::Check(args) => Ok(check::check(&args)),
         Task::Teach(args) => teach::teach(&args),
+        Task::Record(command) => record::record(&command),
         Task::Model(command) => model::model(&command),
         Task::Broker(args) => broker::broker(&args),
         Task::Demo(args) => demo::demo(&args),

@@ -49,7 +49,7 @@ pub(super) fn stopping() {
     }
 }
 
-fn say(states: &[NotifyState]) {
+fn say(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "systemd was not told");
     }

@@ -39,6 +39,7 @@ pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
 pub use session::StopError;
 pub use status::{
     EventPayload, HealthPayload, ItemPayload, RecordEnvelope, StatePayload, StationState,
+    StoragePayload,
 };
 pub use topics::{TopicError, Topics};
 pub use verdict::{FINDINGS_MAX, FindingPayload, Validity, VerdictPayload};

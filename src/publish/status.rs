@@ -209,10 +209,37 @@ pub struct HealthPayload {
     pub max_ms: f64,
     /// Frames that cameras lost.
     pub frames_lost: u64,
+    /// The disk, and what is kept on it.
+    #[serde(default)]
+    pub storage: StoragePayload,
     /// How long the station has been running.
     pub uptime_s: u64,
     /// When this was counted.
     pub at_utc: Timestamp,
+}
+
+/// The disk and what is kept on it: `storage` in `health`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoragePayload {
+    /// `enough`, `low`, `no_images` or `full`; empty if an older station does not say.
+    pub level: String,
+    /// What this station may still write, in megabytes of 1000000 bytes.
+    pub free_mb: u64,
+    /// How often the level changed.
+    pub level_changes: u64,
+    /// Images on the disk.
+    pub images_stored: u64,
+    /// Images not taken because the archive was behind.
+    pub images_dropped: u64,
+    /// Images that could not be encoded or written.
+    pub images_failed: u64,
+    /// Parts whose images were not kept because the disk is nearly full.
+    pub images_withheld: u64,
+    /// Images that retention removed.
+    pub images_removed: u64,
+    /// Records that retention removed.
+    pub records_removed: u64,
 }
 
 impl HealthPayload {

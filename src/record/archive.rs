@@ -120,6 +120,11 @@ impl ImageArchive {
         format!("{day}/{}-{}.jpg", file_word(record_id), file_word(view))
     }
 
+    /// Images on the disk since the start.
+    pub fn stored(&self) -> u64 {
+        self.counts.stored.load(Ordering::Relaxed)
+    }
+
     /// Hands over a picture to be made and written to `path` of [`Self::path_for`]; never waits.
     ///
     /// Returns false, and counts, if the queue is full.
@@ -230,6 +235,12 @@ fn prepare(dir: &Path) -> io::Result<()> {
     let probe = unfinished.join("image");
     File::create(&probe)?.sync_data()?;
     fs::remove_file(&probe)
+}
+
+/// Where the image with the findings drawn in lies, beside the plain one at `path`.
+pub fn drawn_path(path: &str) -> String {
+    let stem = path.strip_suffix(".jpg").unwrap_or(path);
+    format!("{stem}-drawn.jpg")
 }
 
 /// A number from 0 to 1, evenly spread over ids.

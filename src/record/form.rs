@@ -76,7 +76,8 @@ pub struct RecordForm {
     pub timings: TimingsForm,
     /// The version of the program that decided.
     pub software_version: String,
-    /// SHA-256 of the record before this one in its store, [`CHAIN_START`](super::CHAIN_START) for the first.
+    /// SHA-256 of the link before this one in its store: a record or a removal; [`CHAIN_START`](super::CHAIN_START)
+    /// for the first.
     pub previous_sha256: String,
 }
 

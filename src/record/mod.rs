@@ -1,26 +1,43 @@
 //! The evidence: inspection records that are durable before their verdict is sent, the outbox that
-//! delivers them late rather than never, and the archive of images.
+//! delivers them late rather than never, the archive of images, and what is kept of all that for how long.
 
 mod archive;
 mod chain;
 mod form;
+mod hold;
+mod images;
+mod keeper;
 mod open;
 mod read;
+mod removal;
+mod retention;
+mod space;
 mod store;
+mod tables;
+mod verify;
 mod words;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use archive::{ARCHIVE_QUEUE_MAX, ArchiveCounts, ArchiveRules, Encode, ImageArchive};
-pub use chain::{CHAIN_START, ChainFault, ChainFaultKind, VerifyReport};
+pub use archive::{
+    ARCHIVE_QUEUE_MAX, ArchiveCounts, ArchiveRules, Encode, ImageArchive, drawn_path,
+};
+pub use chain::{CHAIN_START, ChainFault, ChainFaultKind};
 pub use form::{
     FINDINGS_MAX, FindingForm, FormError, ItemForm, OUTLINE_POINTS_MAX, RECORD_SCHEMA, RecordForm,
     RectForm, TEXT_LENGTH_MAX, TimingsForm, ViewForm,
 };
-pub use open::STORE_SCHEMA;
+pub use hold::{Hold, Holds};
+pub use images::{ImageState, KeptImage};
+pub use keeper::{Keeper, KeeperSettings, News};
 pub use read::{Answered, RecordFilter, RecordReader, StoredRecord};
+pub use removal::{Because, RemovalForm};
+pub use retention::{Bite, Keep, RemovedRecords, Retention, RetentionRules, Stuck};
+pub use space::{SpaceLevel, SpaceLimits, free_bytes};
 pub use store::{OutboxId, OutboxItem, RecordStore};
+pub use tables::STORE_SCHEMA;
+pub use verify::{Place, VerifyReport};
 pub use words::{GradeWord, ReasonError, ReasonWord, VerdictWord};
 
 /// Why a record was not written, read or trusted.
@@ -65,6 +82,25 @@ pub enum RecordError {
         path: PathBuf,
         /// Its schema.
         found: i64,
+    },
+    /// An earlier program wrote it, and only the station itself brings it up to date.
+    #[error(
+        "the record store `{path}` has schema {found}, this program writes {STORE_SCHEMA}; \
+         start its station once with this taktgate"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+    },
+    /// There is no such record.
+    #[error("the record store `{path}` has no record `{id}`; `taktgate record list` shows them")]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: String,
     },
     /// A database, but not ours.
     #[error("`{path}` is no record store but the database of another program; name another file")]

@@ -2,15 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::RecordError;
-
-/// The number of the tables below; a changed table gets the next one.
-pub const STORE_SCHEMA: i64 = 1;
+use super::tables::{self, STORE_SCHEMA};
 
 /// `takt` in ASCII: tells our databases from those of other programs.
 const APPLICATION_ID: i64 = 0x7461_6B74;
@@ -18,34 +17,6 @@ const APPLICATION_ID: i64 = 0x7461_6B74;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How far the write-ahead log may stay grown after a long read, in bytes.
 const WAL_BYTES_MAX: i64 = 16 << 20;
-
-// `AUTOINCREMENT` never gives a row number twice, so that cut-off last rows are noticed.
-const TABLES: &str = "
-    CREATE TABLE record (
-        row        INTEGER PRIMARY KEY AUTOINCREMENT,
-        id         TEXT NOT NULL UNIQUE,
-        sequence   INTEGER NOT NULL,
-        part       TEXT NOT NULL,
-        part_type  TEXT NOT NULL,
-        lot        TEXT,
-        supplier   TEXT,
-        decided_at TEXT NOT NULL,
-        verdict    TEXT NOT NULL,
-        reason     TEXT,
-        late       INTEGER NOT NULL,
-        json       TEXT NOT NULL,
-        sha256     TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX record_sequence ON record (sequence);
-    CREATE INDEX record_part ON record (part);
-    CREATE INDEX record_lot ON record (lot) WHERE lot IS NOT NULL;
-    CREATE INDEX record_supplier ON record (supplier) WHERE supplier IS NOT NULL;
-    CREATE INDEX record_decided_at ON record (decided_at);
-    CREATE INDEX record_verdict ON record (verdict, reason, late);
-    CREATE TABLE outbox (
-        row INTEGER PRIMARY KEY REFERENCES record (row)
-    ) STRICT;
-";
 
 /// Pages in the write-ahead log that are too many for [`Writing::deliveries`], in the pause between
 /// two parts, and for [`Writing::records`], while a part waits: the second is for a dead broker.
@@ -96,7 +67,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Writing, RecordError> {
         (Err(_), Ok(_)) => return Err(damaged(path, "its `-wal` file is there without it")),
         (Err(_), Err(_)) => create(path, directory)?,
     }
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let (mut connection, found) = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_pages(path, &connection)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -104,14 +75,32 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Writing, RecordError> {
     if mode != "wal" {
         return Err(damaged(path, "its file system has no write-ahead log"));
     }
-    let deliveries = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if found < STORE_SCHEMA {
+        tables::migrate(&connection, found)
+            .map_err(|error| sql(path, "get the tables of this version", error))?;
+        info!(path = %path.display(), from = found, to = STORE_SCHEMA, "record store migrated");
+    }
+    let (mut deliveries, _) = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     tune(path, &connection, "FULL", CHECKPOINT_PAGES_NO_DELIVERY)?;
+    // SQLite's own pauses grow to 100 ms; the line has no time for that.
+    for connection in [&mut connection, &mut deliveries] {
+        connection
+            .busy_handler(Some(wait_a_little))
+            .map_err(|error| sql(path, "be opened", error))?;
+    }
     tune(path, &deliveries, "NORMAL", CHECKPOINT_PAGES)?;
     Ok(Writing {
         records: connection,
         deliveries,
         lock,
     })
+}
+
+/// Waits for the bite of retention that holds the file; false when [`BUSY_TIMEOUT`] is over.
+fn wait_a_little(n_waits: i32) -> bool {
+    const PAUSE: Duration = Duration::from_millis(1);
+    thread::park_timeout(PAUSE);
+    PAUSE.saturating_mul(n_waits.unsigned_abs()) < BUSY_TIMEOUT
 }
 
 fn tune(
@@ -129,21 +118,41 @@ fn tune(
         .map_err(|error| sql(path, "switch to durable writing", error))
 }
 
+/// Opens beside the one that appends: for retention and holds, which never touch a record's text.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, RecordError> {
+    must_be_there(path)?;
+    let (connection, found) = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if found < STORE_SCHEMA {
+        let path = path.to_owned();
+        return Err(RecordError::Older { path, found });
+    }
+    tune(path, &connection, "FULL", CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
 /// Opens beside a running station, without its lock and without a change.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, RecordError> {
+    must_be_there(path)?;
+    let (connection, found) = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if found < STORE_SCHEMA {
+        tables::stand_in(&connection, found).map_err(|error| sql(path, "be opened", error))?;
+    }
+    Ok(connection)
+}
+
+fn must_be_there(path: &Path) -> Result<(), RecordError> {
     if path.is_dir() {
         let path = path.to_owned();
         return Err(RecordError::NoFile { path });
     }
     match fs::metadata(path) {
-        Ok(file) if file.len() == 0 => return Err(damaged(path, "the file is empty")),
-        Ok(_) => {}
+        Ok(file) if file.len() == 0 => Err(damaged(path, "the file is empty")),
+        Ok(_) => Ok(()),
         Err(source) => {
             let path = path.to_owned();
-            return Err(RecordError::Open { path, source });
+            Err(RecordError::Open { path, source })
         }
     }
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 /// Says what SQLite refused, and sorts out damage and a full disk.
@@ -217,8 +226,9 @@ fn create(path: &Path, directory: &Path) -> Result<(), RecordError> {
     let failed = |error| sql(path, "be made", error);
     let connection = Connection::open(&unfinished).map_err(failed)?;
     let script = format!(
-        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN; {TABLES}
-         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {STORE_SCHEMA}; COMMIT;"
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN; {}
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {STORE_SCHEMA}; COMMIT;",
+        tables::all()
     );
     connection.execute_batch(&script).map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
@@ -238,7 +248,8 @@ pub(super) fn sync_directory(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, RecordError> {
+/// A checked connection, and the schema that the store has: [`STORE_SCHEMA`] or an older one.
+fn connect(path: &Path, access: OpenFlags) -> Result<(Connection, i64), RecordError> {
     let failed = |error| sql(path, "be opened", error);
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -262,13 +273,13 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, RecordError> {
         let path = path.to_owned();
         return Err(RecordError::Newer { path, found });
     }
-    if found != STORE_SCHEMA {
+    if found < 1 {
         return Err(damaged(
             path,
             &format!("it says that it has schema {found}"),
         ));
     }
-    Ok(connection)
+    Ok((connection, found))
 }
 
 fn check_pages(path: &Path, connection: &Connection) -> Result<(), RecordError> {

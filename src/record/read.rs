@@ -20,12 +20,20 @@ pub struct RecordFilter {
     pub part: Option<String>,
     /// Only this lot.
     pub lot: Option<String>,
+    /// Only of this supplier.
+    pub supplier: Option<String>,
     /// Only this verdict.
     pub verdict: Option<VerdictWord>,
     /// Only those decided then or later, to the microsecond.
     pub since: Option<Timestamp>,
+    /// Only those decided before then.
+    pub until: Option<Timestamp>,
+    /// Only those on hold.
+    pub held: bool,
     /// Only rows before this one: the last row of the page before.
     pub before: Option<u64>,
+    /// Only rows after this one.
+    pub after: Option<u64>,
 }
 
 /// A record that was read back.
@@ -118,17 +126,41 @@ impl RecordReader {
         filter: &RecordFilter,
         limit: usize,
     ) -> Result<Vec<StoredRecord>, RecordError> {
+        self.select(filter, "DESC", limit)
+    }
+
+    /// Records that pass `filter`, oldest first, at most `limit`; `filter.after` turns the page.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the store cannot be read.
+    pub fn find_oldest(
+        &self,
+        filter: &RecordFilter,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>, RecordError> {
+        self.select(filter, "ASC", limit)
+    }
+
+    fn select(
+        &self,
+        filter: &RecordFilter,
+        order: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>, RecordError> {
         let verdict = filter.verdict.map(VerdictWord::as_str);
-        let since = filter.since.map(column_time);
-        let before = filter.before.map(u64::cast_signed);
+        let [since, until] = [filter.since, filter.until].map(|time| time.map(column_time));
+        let [before, after] = [filter.before, filter.after].map(|row| row.map(u64::cast_signed));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let wanted: [(&str, Option<&dyn ToSql>); 6] = [
+        let wanted: [(&str, Option<&dyn ToSql>); 9] = [
             ("sequence = ?", some(filter.sequence.as_ref())),
             ("part = ?", some(filter.part.as_ref())),
             ("lot = ?", some(filter.lot.as_ref())),
+            ("supplier = ?", some(filter.supplier.as_ref())),
             ("verdict = ?", some(verdict.as_ref())),
             ("? <= decided_at", some(since.as_ref())),
+            ("decided_at < ?", some(until.as_ref())),
             ("row < ?", some(before.as_ref())),
+            ("? < row", some(after.as_ref())),
         ];
         let mut statement = String::from("SELECT row, sha256, json FROM record WHERE 1");
         let mut values: Vec<&dyn ToSql> = Vec::new();
@@ -139,7 +171,12 @@ impl RecordReader {
                 values.push(value);
             }
         }
-        statement.push_str(" ORDER BY row DESC LIMIT ?");
+        if filter.held {
+            statement.push_str(" AND row IN (SELECT row FROM hold)");
+        }
+        for end in [" ORDER BY row ", order, " LIMIT ?"] {
+            statement.push_str(end);
+        }
         values.push(&limit);
         self.stored(&statement, values.as_slice())
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::chain::{Columns, chain_sha256};
+use super::chain::{Columns, chain_sha256, head};
 use super::open::{Lock, open_for_writing, sql};
-use super::{CHAIN_START, RecordError, RecordForm, RecordReader};
+use super::{RecordError, RecordForm, RecordReader, images};
 use crate::domain::InspectionRecord;
 
 /// A place in the outbox: the record's row, rising by one from 1.
@@ -61,22 +61,14 @@ impl RecordStore {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
-        let head: Option<String> = {
-            let mut newest = transaction
-                .prepare_cached("SELECT sha256 FROM record ORDER BY row DESC LIMIT 1")
-                .map_err(failed)?;
-            let mut rows = newest.query([]).map_err(failed)?;
-            let row = rows.next().map_err(failed)?;
-            row.map(|row| row.get(0)).transpose().map_err(failed)?
-        };
-        let previous = head.as_deref().unwrap_or(CHAIN_START);
-        let form = RecordForm::from_record(record, previous);
+        let (_, previous) = head(&transaction).map_err(failed)?;
+        let form = RecordForm::from_record(record, &previous);
         let json = form.to_json().map_err(|source| RecordError::Form {
             path: path.clone(),
             doing: "take a record",
             source,
         })?;
-        let sha256 = chain_sha256(previous, &json);
+        let sha256 = chain_sha256(&previous, &json);
         let columns = Columns::of(&form);
         transaction
             .prepare_cached(
@@ -112,8 +104,29 @@ impl RecordStore {
             .prepare_cached("INSERT INTO outbox (row) VALUES (?)")
             .and_then(|mut insert| insert.execute([row]))
             .map_err(failed)?;
+        let images = form
+            .views
+            .iter()
+            .filter_map(|view| view.image_path.as_deref());
+        images::plan(&transaction, row, images).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         Ok(row.cast_unsigned())
+    }
+
+    /// Accounts for images that are kept although their record does not name them: those around an incident.
+    ///
+    /// # Errors
+    /// [`RecordError`]: do not write these images, retention would not know them.
+    pub fn add_images(&mut self, images: &[(OutboxId, String)]) -> Result<(), RecordError> {
+        let RecordReader { path, connection } = &mut self.reader;
+        let failed = |error| sql(path, "take note of an image", error);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        for (row, image) in images {
+            images::plan(&transaction, row.cast_signed(), [image.as_str()]).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
     /// The oldest records that were not delivered yet, behind `after` if it is given.

@@ -10,7 +10,7 @@ use crate::domain::{Frame, InspectionRecord, Reason, Trigger, Verdict, ViewRecor
 use crate::gate::{ANSWERED_KEPT, Answer};
 use crate::inspect::{Inspection, with_causes};
 use crate::publish::{Outgoing, PlcBlock, Validity, VerdictPayload};
-use crate::record::ImageArchive;
+use crate::record::{ImageArchive, drawn_path};
 use crate::vision;
 
 use super::pictures::{JPEG_QUALITY, draw_inspection};
@@ -48,11 +48,21 @@ impl Live {
             return;
         }
         let deadline = trigger.deadline + self.station.deadlines.answer_margin;
+        let allowed = self.storage.allowed(verdict);
+        if allowed != verdict {
+            verdict = allowed;
+            self.gate
+                .remember(trigger.sequence, trigger.part.clone(), verdict);
+        }
         let mut record = self.record(trigger, verdict, inspection);
-        let is_kept = self.archive.rules().keeps(&record.id, verdict);
+        let is_kept = self.storage.keeps(&self.archive, &record.id, verdict);
+        let (frames, unkept) = if is_kept {
+            (frames, Vec::new())
+        } else {
+            (Vec::new(), frames)
+        };
         let kept: Vec<Kept> = frames
             .into_iter()
-            .filter(|_| is_kept)
             .map(|(view, frame)| {
                 let path = ImageArchive::path_for(&record.id, &view, record.decided_at_utc);
                 Kept { view, frame, path }
@@ -64,15 +74,16 @@ impl Live {
                 entry.image_path = Some(image.path.clone());
             }
         }
-        match self.store.append(&record) {
-            Ok(outbox_id) => self.outbox.appended(outbox_id),
+        let appended = self.store.append(&record);
+        match &appended {
+            Ok(outbox_id) => self.outbox.appended(*outbox_id),
             Err(error) => {
                 // Without evidence nothing passes; the gate must say the same if it is asked again.
                 verdict = Verdict::Indeterminate(Reason::Storage);
                 record.verdict = verdict;
                 let part = record.trigger.part.clone();
                 self.gate.remember(record.trigger.sequence, part, verdict);
-                self.event("storage", &with_causes(&error));
+                self.event("storage", &with_causes(error));
             }
         }
         self.say(&record, deadline);
@@ -89,7 +100,11 @@ impl Live {
             total_ms = record.timings.total.as_secs_f64() * 1e3,
             "answered"
         );
-        self.keep_images(&record, kept);
+        // Without a record nobody would account for its images.
+        if let Ok(row) = appended {
+            self.keep_images(&record, kept);
+            self.answered_around(row, &record, unkept);
+        }
     }
 
     fn say(&mut self, record: &InspectionRecord, deadline: Instant) {
@@ -171,7 +186,7 @@ impl Live {
                 let draw = move || {
                     draw_inspection(&frame, &view, &findings, verdict, &banner).map_err(text)
                 };
-                let drawn = path.replace(".jpg", "-drawn.jpg");
+                let drawn = drawn_path(&path);
                 kept &= self.archive.try_store(drawn, Box::new(draw));
             }
             if !kept {

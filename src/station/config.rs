@@ -1,6 +1,7 @@
 //! The station file as written and checked: who the station is, where its things lie, how fast it answers.
 
 mod file;
+mod storage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,13 @@ use crate::publish::{Connection, Protocol, Tls, Topics};
 use crate::record::ArchiveRules;
 use crate::source::{CameraFormat, CameraSelect, Order};
 
+use super::storage::AROUND_MAX;
 use file::{
     BrokerFile, CameraFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, OrderFile, ProtocolFile,
     SourceFile, StartFile, StationFile, loopback,
 };
+
+pub use storage::{StorageConfig, WhenFull};
 
 const SCHEMA: u32 = 1;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -58,8 +62,12 @@ pub struct Station {
     pub session: SessionOptions,
     /// Which images are kept.
     pub archive: ArchiveRules,
+    /// So many good parts before and after an incident are kept too.
+    pub archive_around: usize,
     /// Whether kept images get a second one with the findings drawn onto it.
     pub archive_drawn: bool,
+    /// How long records and images are kept, and what happens when the disk fills up.
+    pub storage: StorageConfig,
 }
 
 /// When answers are due.
@@ -134,6 +142,9 @@ impl Station {
         let per_s = file.outbox.backfill_per_s;
         let backfill_per_s = checks.range("outbox.backfill_per_s", per_s, 1, 100_000);
         checks.range("archive.ok_share", file.archive.ok_share, 0.0, 1.0);
+        let around = "archive.around_incidents";
+        checks.range(around, file.archive.around_incidents, 0, AROUND_MAX);
+        let storage = file.storage.check(&mut checks);
         let cameras = file
             .cameras
             .into_iter()
@@ -167,7 +178,9 @@ impl Station {
                 ok_share: file.archive.ok_share,
                 ng_and_indeterminate: file.archive.ng_and_indeterminate,
             },
+            archive_around: file.archive.around_incidents,
             archive_drawn: file.archive.drawn,
+            storage,
         });
         checks.finish(path, station)
     }

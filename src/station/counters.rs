@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::domain::{Reason, Verdict};
-use crate::publish::HealthPayload;
+use crate::publish::{HealthPayload, StoragePayload};
 
 /// Parts whose times the figures are made from.
 const TIMES_KEPT: usize = 1_000;
@@ -124,6 +124,7 @@ impl Counters {
             p99_ms: at(rank),
             max_ms: at(sorted.len().saturating_sub(1)),
             frames_lost: self.frames_lost,
+            storage: StoragePayload::default(),
             uptime_s: now.saturating_duration_since(self.started_at).as_secs(),
             at_utc,
             ..HealthPayload::default()

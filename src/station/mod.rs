@@ -13,11 +13,12 @@ mod ready;
 mod replay;
 mod run;
 mod start;
+mod storage;
 mod supervise;
 mod vitals;
 mod worker;
 
-pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station};
+pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station, StorageConfig, WhenFull};
 pub use pictures::draw_inspection;
 pub use ready::{
     Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,

@@ -24,6 +24,7 @@ use super::counters::Counters;
 use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
 use super::ready::StationError;
+use super::storage::Storage;
 use super::supervise::Recovery;
 use super::vitals::Vitals;
 use super::worker::{Inspected, Loaded, Used, WorkerLink};
@@ -58,6 +59,7 @@ pub(super) struct Live {
     pub(super) gate: Gate,
     pub(super) store: RecordStore,
     pub(super) archive: ImageArchive,
+    pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) publisher: Publisher,
     pub(super) broker: Option<Broker>,
@@ -198,8 +200,10 @@ impl Live {
             error!(error = with_causes(&error), "cannot count pending records");
             0
         });
+        let storage = self.mind_storage();
         let (now, now_utc) = (Instant::now(), Timestamp::now());
         let health = HealthPayload {
+            storage,
             clock_steps: self.wall.n_steps,
             clock_step_ms: self.wall.last.map_or(0, |step| step.by_ms),
             clock_stepped_at_utc: self.wall.last.map(|step| step.noticed_at_utc),

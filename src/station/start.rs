@@ -24,6 +24,7 @@ use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
 use super::ready::{StationError, files_of};
 use super::run::{Event, Live};
+use super::storage::Storage;
 use super::supervise::Recovery;
 use super::vitals::Vitals;
 use super::worker::{Loaded, WorkerLink};
@@ -84,6 +85,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let Loaded { used, reports } = first_loaded(&to_handle)?;
     let store = RecordStore::open(&station.data.join("records.sqlite"))?;
     let archive = ImageArchive::start(&station.data.join("images"), station.archive)?;
+    let storage = Storage::start(&station)?;
     let broker = start_broker(&mut station)?;
     let broker_port = broker.as_ref().map(Broker::port);
     let mut gate = Gate::new(station.deadlines.open_parts_max);
@@ -110,6 +112,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         gate,
         store,
         archive,
+        storage,
         broker,
         worker: Some(worker),
         retired: None,

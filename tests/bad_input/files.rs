@@ -72,7 +72,7 @@ fn a_station_file_that_cannot_be_read() {
       |
     6 | dato = "data"
       | ^^^^
-    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `deadlines`, `onnxruntime`, `archive`, `cameras`
+    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `deadlines`, `control`, `handshake`, `outbox`, `onnxruntime`, `archive`, `storage`, `cameras`
     "#);
     assert_snapshot!(station("station = \"st-07\"\n", ""), @"
     cannot understand `file.toml`: TOML parse error at line 1, column 1
@@ -192,7 +192,43 @@ fn when_a_station_answers_and_how_it_runs() {
     invalid type: string "no", expected a boolean
     "#);
     assert_snapshot!(station_with("[archive]\nok_share = 1.5"), @"`file.toml`: `archive.ok_share = 1.5` is out of range; write 0 to 1");
+    assert_snapshot!(station_with("[archive]\naround_incidents = 9"), @"`file.toml`: `archive.around_incidents = 9` is out of range; write 0 to 8");
     assert_snapshot!(station_with("[archive]\nok_share = nan"), @"`file.toml`: `archive.ok_share = NaN` is out of range; write 0 to 1");
+}
+
+#[test]
+fn what_is_kept_and_when_the_disk_is_full() {
+    assert_snapshot!(station_with("[storage]\nrecords_mb_max = -1"), @"
+    cannot understand `file.toml`: TOML parse error at line 16, column 18
+       |
+    16 | records_mb_max = -1
+       |                  ^^
+    invalid value: integer `-1`, expected u64
+    ");
+    assert_snapshot!(station_with("[storage]\nrecords_days_max = 0\nimages_days_max = 40_000\nrecords_mb_max = 63\nimages_mb_max = 0\nwarn_free_mb = 10\nimages_free_mb = 20\nstop_free_mb = 30"), @"
+    `file.toml`: 7 mistakes
+      - `storage.records_days_max = 0` is out of range; write 1 to 36500
+      - `storage.images_days_max = 40000` is out of range; write 1 to 36500
+      - `storage.records_mb_max = 63` is out of range; write 64 to 1000000000
+      - `storage.images_mb_max = 0` is out of range; write 1 to 1000000000
+      - `storage.images_days_max = 40000` is longer than `records_days_max = 0`; images go with their records, so write at most that
+      - `storage.warn_free_mb = 10` is less than `images_free_mb = 20`; the disk fills up in the order warn, images, stop
+      - `storage.images_free_mb = 20` is less than `stop_free_mb = 30`; the disk fills up in the order warn, images, stop
+    ");
+    assert_snapshot!(station_with("[storage]\nwhen_full = \"ignore\""), @r#"
+    cannot understand `file.toml`: TOML parse error at line 16, column 13
+       |
+    16 | when_full = "ignore"
+       |             ^^^^^^^^
+    unknown variant `ignore`, expected `stop` or `go_on`
+    "#);
+    assert_snapshot!(station_with("[storage]\nrecords_days = 90"), @"
+    cannot understand `file.toml`: TOML parse error at line 16, column 1
+       |
+    16 | records_days = 90
+       | ^^^^^^^^^^^^
+    unknown field `records_days`, expected one of `records_days_max`, `records_mb_max`, `images_days_max`, `images_mb_max`, `warn_free_mb`, `images_free_mb`, `stop_free_mb`, `when_full`
+    ");
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_store_with_a_page_overwritten_is_refused_and_left_as_it_was() {
     --- stderr
     error: the record store `st-07/data/records.sqlite` is damaged; stop, move it away together with its `-wal` file, keep both, and start again (nothing was overwritten)
       because *** in database main ***
-    Tree 7 page 7: btreeInitPage() returns error code 11
+    Tree 10 page 10: btreeInitPage() returns error code 11
     ");
     assert_snapshot!(refused(|bytes| bytes[..16].fill(0)), @"
     exit 1
@@ -87,7 +87,7 @@ fn a_store_of_another_program_or_of_a_later_taktgate_is_refused_and_left_as_it_w
     assert_snapshot!(refused(|bytes| bytes[60..64].copy_from_slice(&9_u32.to_be_bytes())), @"
     exit 1
     --- stderr
-    error: the record store `st-07/data/records.sqlite` has schema 9, this program knows 1; use the newer taktgate (nothing was changed)
+    error: the record store `st-07/data/records.sqlite` has schema 9, this program knows 2; use the newer taktgate (nothing was changed)
     ");
     assert_snapshot!(refused(|bytes| bytes[68..72].fill(0)), @"
     exit 1

@@ -23,6 +23,7 @@ fn help_names_every_command_and_every_exit_code() {
       command      Tells a running station what to do: start, stop, prepare, reset
       check        Says every mistake in a station's files, and tests its models
       teach        Teaches an anomaly model from pictures of good parts only
+      record       Looks into a record store: proves its chain, finds, exports and holds records
       model        Looks at model packages
       broker       Runs a broker for this machine only, until it is stopped
       demo         Runs three stations, their lines and a broker on the samples
@@ -45,7 +46,7 @@ fn help_names_every_command_and_every_exit_code() {
       2  the command line is wrong
       3  done, and the answer is no: a file has mistakes, a model fails its test,
          a replay differs from what was expected, a part got no answer in time,
-         a figure misses what `--require` asks
+         a figure misses what `--require` asks, a record store was tampered with
     ");
 }
 

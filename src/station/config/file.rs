@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use crate::source::FourCc;
 
+use super::storage::StorageFile;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StationFile {
@@ -31,6 +33,8 @@ pub(super) struct StationFile {
     pub(super) onnxruntime: OnnxRuntimeFile,
     #[serde(default)]
     pub(super) archive: ArchiveFile,
+    #[serde(default)]
+    pub(super) storage: StorageFile,
     #[serde(default)]
     pub(super) cameras: Vec<CameraFile>,
 }
@@ -181,6 +185,7 @@ impl Default for OnnxRuntimeFile {
 pub(super) struct ArchiveFile {
     pub(super) ok_share: f64,
     pub(super) ng_and_indeterminate: bool,
+    pub(super) around_incidents: usize,
     pub(super) drawn: bool,
 }
 
@@ -189,6 +194,7 @@ impl Default for ArchiveFile {
         Self {
             ok_share: 0.1,
             ng_and_indeterminate: true,
+            around_incidents: 2,
             drawn: true,
         }
     }
