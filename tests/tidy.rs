@@ -27,7 +27,7 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 19] = [
+const CRATES: [(&str, &str); 20] = [
     ("anstream", "app"),
     ("base64", "page"),
     ("clap", "app"),
@@ -42,6 +42,7 @@ const CRATES: [(&str, &str); 19] = [
     ("opencv", "vision"),
     ("ort", "model"),
     ("owo_colors", "app"),
+    ("prost", "publish"),
     ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),

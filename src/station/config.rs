@@ -1,6 +1,7 @@
 //! The station file as written and checked: who the station is, where its things lie, how fast it answers.
 
 mod file;
+mod sparkplug;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, SizePx};
 use crate::model::{Provider, SessionOptions};
-use crate::publish::{Connection, Protocol, Tls, Topics};
+use crate::publish::{Connection, Protocol, SparkplugSettings, Tls, Topics};
 use crate::record::ArchiveRules;
 use crate::source::{CameraFormat, CameraSelect, Order};
 
@@ -41,6 +42,8 @@ pub struct Station {
     pub connection: Connection,
     /// Where its messages go.
     pub topics: Topics,
+    /// The Sparkplug plane, if there is one.
+    pub sparkplug: Option<SparkplugSettings>,
     /// When answers are due.
     pub deadlines: Deadlines,
     /// Where ONNX Runtime's library is, if it is not to be searched for.
@@ -123,6 +126,8 @@ impl Station {
         );
         let topics = checks.take("mqtt", topics);
         let connection = check_connection(folder, &file, &mut checks);
+        let plane = file.sparkplug.as_ref();
+        let sparkplug = plane.and_then(|plane| sparkplug::check(plane, &file.station, &mut checks));
         let deadlines = check_deadlines(&file.deadlines, &mut checks);
         let session = check_session(&file.onnxruntime, &mut checks);
         checks.range("archive.ok_share", file.archive.ok_share, 0.0, 1.0);
@@ -145,6 +150,7 @@ impl Station {
             broker_embedded: file.mqtt.broker == BrokerFile::Embedded,
             connection,
             topics,
+            sparkplug,
             deadlines,
             onnxruntime: file.onnxruntime.library.map(|library| folder.join(library)),
             session,

@@ -11,8 +11,8 @@ use crate::domain::{ItemVersion, Trigger};
 use crate::gate::{Admission, Gate, Outcome};
 use crate::inspect::{Inspector, with_causes};
 use crate::publish::{
-    Broker, EventPayload, Incoming, Minded, Outgoing, Publisher, StatePayload, StationState,
-    VerdictPayload,
+    Broker, EventPayload, Incoming, Minded, Outgoing, Publisher, Sparkplug, StatePayload,
+    StationState, VerdictPayload,
 };
 use crate::record::{ImageArchive, RecordStore};
 
@@ -23,6 +23,7 @@ use super::worker::Inspected;
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP_MAX: Duration = Duration::from_secs(3);
+const SPARKPLUG_STOP_MAX: Duration = Duration::from_secs(1);
 
 /// Everything that can happen to a station.
 pub(super) enum Event {
@@ -41,6 +42,7 @@ pub(super) struct Live {
     pub(super) archive: ImageArchive,
     pub(super) outbox: Outbox,
     pub(super) publisher: Publisher,
+    pub(super) sparkplug: Option<Sparkplug>,
     pub(super) broker: Option<Broker>,
     pub(super) triggers: Option<SyncSender<Trigger>>,
     pub(super) counters: Counters,
@@ -267,6 +269,9 @@ impl Live {
     }
 
     pub(super) fn publish(&mut self, outgoing: Outgoing) {
+        if let Some(plane) = &self.sparkplug {
+            plane.hear(&outgoing);
+        }
         if let Err(error) = self.publisher.try_send(outgoing) {
             self.counters.missed += 1;
             error!(
@@ -301,6 +306,13 @@ impl Live {
                 station = name,
                 error = with_causes(&error),
                 "the broker was not told everything"
+            );
+        }
+        if let Some(Err(error)) = self.sparkplug.map(|plane| plane.stop(SPARKPLUG_STOP_MAX)) {
+            warn!(
+                station = name,
+                error = with_causes(&error),
+                "no goodbye on the Sparkplug plane"
             );
         }
         let counts = self.archive.stop();

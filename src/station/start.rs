@@ -12,7 +12,9 @@ use tracing::{debug, error, warn};
 use crate::domain::Trigger;
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
-use crate::publish::{Broker, BrokerSettings, DeadlineLimits, Publisher, StatePayload};
+use crate::publish::{
+    Broker, BrokerSettings, DeadlineLimits, Publisher, Sparkplug, SparkplugSettings, StatePayload,
+};
 use crate::record::{ImageArchive, RecordStore};
 
 use super::config::Station;
@@ -84,6 +86,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     }
     let live = Live {
         publisher: start_publisher(&station, events.clone())?,
+        sparkplug: start_sparkplug(&station)?,
         outbox: Outbox::new(&store)?,
         gate,
         store,
@@ -199,6 +202,15 @@ fn start_publisher(
         limits,
         move |incoming| events.try_send(Event::Incoming(incoming)).is_ok(),
     )?)
+}
+
+/// The second plane, where the station file has its table.
+fn start_sparkplug(station: &Station) -> Result<Option<Sparkplug>, StationError> {
+    let bd_seq_file = station.data.join("sparkplug-bdseq");
+    let start = |settings: &SparkplugSettings| {
+        Sparkplug::start(station.connection.clone(), settings.clone(), &bd_seq_file)
+    };
+    Ok(station.sparkplug.as_ref().map(start).transpose()?)
 }
 
 fn spawn(

@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use crate::source::FourCc;
 
+use super::sparkplug::SparkplugFile;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StationFile {
@@ -16,6 +18,7 @@ pub(super) struct StationFile {
     pub(super) calibrations: PathBuf,
     pub(super) data: PathBuf,
     pub(super) mqtt: MqttFile,
+    pub(super) sparkplug: Option<SparkplugFile>,
     #[serde(default)]
     pub(super) deadlines: DeadlinesFile,
     #[serde(default)]
