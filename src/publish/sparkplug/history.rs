@@ -81,8 +81,13 @@ impl History {
     /// The connection is gone: what was sent lately waits again, before all that came later.
     pub(super) fn take_back(&mut self, now: Instant) {
         for (at, change) in std::mem::take(&mut self.unproven).into_iter().rev() {
-            if now.duration_since(at) < UNPROVEN_FOR && self.waiting.len() < HISTORY_MAX {
+            if UNPROVEN_FOR <= now.duration_since(at) {
+                break;
+            }
+            if self.waiting.len() < HISTORY_MAX {
                 self.waiting.push_front(change);
+            } else {
+                self.n_dropped += 1;
             }
         }
     }
@@ -135,6 +140,9 @@ mod tests {
         let limit = u64::try_from(HISTORY_MAX).unwrap();
         history.keep_all((0..limit + 3).map(change).collect());
         assert_eq!((history.n_waiting(), history.n_dropped()), (HISTORY_MAX, 3));
+        history.sent([change(0)], Instant::now());
+        history.take_back(Instant::now());
+        assert_eq!((history.n_waiting(), history.n_dropped()), (HISTORY_MAX, 4));
         assert_eq!(times(&history.take(2, |_| true)), [3, 4]);
     }
 
