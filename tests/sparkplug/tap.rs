@@ -88,7 +88,11 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn start(broker_port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, broker_port)
+    }
+
+    pub(crate) fn start_at(port: u16, broker_port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         shared.broker_port.store(broker_port, Ordering::Relaxed);
