@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench figures train-setup models-real exporters sparkplug-tools clean
+.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -25,6 +25,9 @@ test: setup ## run all tests
 		echo "cargo-nextest is not installed, so plain \`cargo test\` runs the tests"; \
 		set -x; cargo test --release; \
 	fi
+
+faults: setup ## put a station through all faults at length (half an hour), and write docs/faults.md
+	cargo test --release --test faults -- --ignored --nocapture
 
 lint: setup ## formatting, spelling, clippy and documentation; every warning is an error
 	cargo fmt --check

@@ -14,6 +14,8 @@ build_packages="g++ pkg-config clang linux-libc-dev
     libopencv-calib3d-dev libopencv-features2d-dev libopencv-flann-dev
     libopencv-objdetect-dev libopencv-video-dev libopencv-videoio-dev"
 broker_packages="mosquitto mosquitto-clients"
+# Sets the clock of a station under test, and of nothing else.
+test_packages="faketime"
 
 ort_version=1.31.1
 ort_folder=$(pwd -P)/.deps/onnxruntime/lib
@@ -83,7 +85,7 @@ check_onnxruntime() {
 
 # Sets `missing` to the packages that are not installed.
 check_packages() {
-    wanted="$build_packages $broker_packages"
+    wanted="$build_packages $broker_packages $test_packages"
     # pip fetches ONNX Runtime, so that the user's own package mirror is asked.
     if [ "$ort_missing" = yes ] && ! has_pip python3 && ! has_pip /usr/bin/python3; then
         wanted="$wanted ca-certificates python3-pip"

@@ -77,29 +77,8 @@ impl Gate {
     /// number while the first is open cannot be told apart by a controller that looks at the number
     /// alone, so neither may pass: both are `Indeterminate(Sequence)`.
     pub fn trigger(&mut self, trigger: &Trigger) -> Admission {
-        let same = |other: &Trigger| other.sequence == trigger.sequence;
-        if let Some(index) = self.open.iter().position(same) {
-            if self
-                .open
-                .get(index)
-                .is_some_and(|open| open.part == trigger.part)
-            {
-                return Admission::Pending;
-            }
-            let first = self.open.remove(index);
-            let verdict = Verdict::Indeterminate(Reason::Sequence);
-            let answers = vec![
-                self.answer(first, verdict),
-                self.answer(trigger.clone(), verdict),
-            ];
-            return Admission::Answer(answers);
-        }
-        if let Some(verdict) = self.answered_verdict(trigger) {
-            return Admission::Answer(vec![Answer {
-                trigger: trigger.clone(),
-                verdict,
-                repeated: true,
-            }]);
+        if let Some(known) = self.known(trigger) {
+            return known;
         }
         if self.open.len() < self.open_parts_max {
             self.open.push(trigger.clone());
@@ -107,6 +86,51 @@ impl Gate {
         }
         let overload = Verdict::Indeterminate(Reason::Overload);
         Admission::Answer(vec![self.answer(trigger.clone(), overload)])
+    }
+
+    /// Takes a trigger that is not to be inspected: `reason` answers it, unless it is known already.
+    pub fn refuse(&mut self, trigger: &Trigger, reason: Reason) -> Admission {
+        self.known(trigger).unwrap_or_else(|| {
+            let verdict = Verdict::Indeterminate(reason);
+            Admission::Answer(vec![self.answer(trigger.clone(), verdict)])
+        })
+    }
+
+    /// Answers every open part with `reason`, in the order of arrival: nobody will inspect them any more.
+    pub fn abort(&mut self, reason: Reason) -> Vec<Answer> {
+        let verdict = Verdict::Indeterminate(reason);
+        let open = std::mem::take(&mut self.open);
+        open.into_iter()
+            .map(|trigger| self.answer(trigger, verdict))
+            .collect()
+    }
+
+    /// What is to be done about a trigger whose number is open, or that was answered before.
+    fn known(&mut self, trigger: &Trigger) -> Option<Admission> {
+        let same = |other: &Trigger| other.sequence == trigger.sequence;
+        if let Some(index) = self.open.iter().position(same) {
+            if self
+                .open
+                .get(index)
+                .is_some_and(|open| open.part == trigger.part)
+            {
+                return Some(Admission::Pending);
+            }
+            let first = self.open.remove(index);
+            let verdict = Verdict::Indeterminate(Reason::Sequence);
+            let answers = vec![
+                self.answer(first, verdict),
+                self.answer(trigger.clone(), verdict),
+            ];
+            return Some(Admission::Answer(answers));
+        }
+        self.answered_verdict(trigger).map(|verdict| {
+            Admission::Answer(vec![Answer {
+                trigger: trigger.clone(),
+                verdict,
+                repeated: true,
+            }])
+        })
     }
 
     /// Takes the verdict of a finished inspection; in time means before the deadline.
@@ -259,6 +283,11 @@ mod tests {
         Wait {
             ms: u64,
         },
+        Refuse {
+            sequence: u32,
+            part: u8,
+        },
+        Abort,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -268,6 +297,8 @@ mod tests {
             3 => (0..5u32, 0..3u8, any::<bool>())
                 .prop_map(|(sequence, part, ok)| Step::Result { sequence, part, ok }),
             3 => (0..8u64).prop_map(|ms| Step::Wait { ms }),
+            1 => (0..5u32, 0..3u8).prop_map(|(sequence, part)| Step::Refuse { sequence, part }),
+            1 => Just(Step::Abort),
         ]
     }
 
@@ -286,6 +317,7 @@ mod tests {
             part: u8,
             due_ms: u64,
             open_max: usize,
+            refused: Reason,
         ) -> (bool, Vec<Said>) {
             let conflict = Verdict::Indeterminate(Reason::Sequence);
             let open = self
@@ -313,9 +345,19 @@ mod tests {
                 self.rows.push((sequence, part, due_ms, None));
                 return (true, vec![]);
             }
-            let overload = Verdict::Indeterminate(Reason::Overload);
-            self.rows.push((sequence, part, due_ms, Some(overload)));
-            (false, vec![(sequence, part, overload, false)])
+            let refused = Verdict::Indeterminate(refused);
+            self.rows.push((sequence, part, due_ms, Some(refused)));
+            (false, vec![(sequence, part, refused, false)])
+        }
+
+        fn abort(&mut self) -> Vec<Said> {
+            let aborted = Verdict::Indeterminate(Reason::NotReady);
+            let open = self.rows.iter_mut().filter(|row| row.3.is_none());
+            open.map(|row| {
+                row.3 = Some(aborted);
+                (row.0, row.1, aborted, false)
+            })
+            .collect()
         }
 
         fn result(
@@ -376,7 +418,8 @@ mod tests {
                 match step {
                     Step::Trigger { sequence, part, deadline_ms } => {
                         let admission = gate.trigger(&trigger(sequence, part, at(now_ms), deadline_ms));
-                        let (inspect, expected) = plain.trigger(sequence, part, now_ms + deadline_ms, open_max);
+                        let due_ms = now_ms + deadline_ms;
+                        let (inspect, expected) = plain.trigger(sequence, part, due_ms, open_max, Reason::Overload);
                         let found = match admission {
                             Admission::Inspect => { prop_assert!(inspect); vec![] }
                             Admission::Pending => { prop_assert!(!inspect); vec![] }
@@ -394,6 +437,20 @@ mod tests {
                             (Outcome::Unknown, None) => prop_assert!(!known),
                             (found, expected) => prop_assert!(false, "{found:?} for {expected:?}"),
                         }
+                    }
+                    Step::Refuse { sequence, part } => {
+                        let admission = gate.refuse(&trigger(sequence, part, at(now_ms), 0), Reason::NotReady);
+                        let (_, expected) = plain.trigger(sequence, part, now_ms, 0, Reason::NotReady);
+                        let found = match admission {
+                            Admission::Inspect => { prop_assert!(false, "refused and inspected"); vec![] }
+                            Admission::Pending => vec![],
+                            Admission::Answer(answers) => answers.iter().map(said).collect(),
+                        };
+                        prop_assert_eq!(found, expected);
+                    }
+                    Step::Abort => {
+                        let found: Vec<_> = gate.abort(Reason::NotReady).iter().map(said).collect();
+                        prop_assert_eq!(found, plain.abort());
                     }
                     Step::Wait { ms } => {
                         now_ms += ms;

@@ -7,7 +7,12 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "station/control.rs"]
+mod control;
+#[path = "station/handshake.rs"]
+mod handshake;
 #[path = "station/house.rs"]
+#[expect(dead_code, reason = "the fault bench uses the rest")]
 mod house;
 
 use std::collections::BTreeMap;
@@ -106,7 +111,7 @@ fn a_part_announced_again_gets_its_answer_again_even_after_a_crash() {
     assert_eq!(offline["reason"], "the connection broke off");
     drop(running);
     let _running = house.run();
-    witness.next("state", |state| state["state"] == "ready");
+    witness.next("state", |state| state["state"] == "continuous_execution");
     house.trigger(7, "bad");
     let third = witness.verdict(7);
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod broker;
 mod check;
+mod command;
 mod completions;
 mod demo;
 mod evaluate;
@@ -47,7 +48,7 @@ Exit codes:
 #[command(name = "taktgate", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    task: Task,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -75,7 +76,7 @@ enum LogFormat {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Task {
     /// Runs a station until it is stopped with Ctrl-C or SIGTERM.
     Run(run::RunArgs),
     /// Judges recorded pictures and draws the findings onto them.
@@ -84,6 +85,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Plays the line controller: announces parts, expects verdicts, keeps the account.
     Line(line::LineArgs),
+    /// Tells a running station what to do: start, stop, prepare, reset.
+    Command(command::CommandArgs),
     /// Says every mistake in a station's files, and tests its models.
     Check(check::CheckArgs),
     /// Teaches an anomaly model from pictures of good parts only.
@@ -126,7 +129,7 @@ impl StationArg {
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = if matches!(cli.command, Command::Run(_) | Command::Broker(_)) {
+    let quiet = if matches!(cli.task, Task::Run(_) | Task::Broker(_)) {
         "info,ort=warn"
     } else {
         "warn,ort=error"
@@ -139,18 +142,19 @@ pub(crate) fn main() -> ExitCode {
         failed(&error.into());
         return ExitCode::FAILURE;
     }
-    let done = match cli.command {
-        Command::Run(args) => run::run(args),
-        Command::Replay(args) => replay::replay(&args),
-        Command::Evaluate(args) => evaluate::evaluate(&args),
-        Command::Line(args) => line::line(&args),
-        Command::Check(args) => Ok(check::check(&args)),
-        Command::Teach(args) => teach::teach(&args),
-        Command::Model(command) => model::model(&command),
-        Command::Broker(args) => broker::broker(&args),
-        Command::Demo(args) => demo::demo(&args),
-        Command::Init(args) => init::init(&args),
-        Command::Completions(args) => completions::completions(&args),
+    let done = match cli.task {
+        Task::Run(args) => run::run(args),
+        Task::Replay(args) => replay::replay(&args),
+        Task::Evaluate(args) => evaluate::evaluate(&args),
+        Task::Line(args) => line::line(&args),
+        Task::Command(args) => command::command(&args),
+        Task::Check(args) => Ok(check::check(&args)),
+        Task::Teach(args) => teach::teach(&args),
+        Task::Model(command) => model::model(&command),
+        Task::Broker(args) => broker::broker(&args),
+        Task::Demo(args) => demo::demo(&args),
+        Task::Init(args) => init::init(&args),
+        Task::Completions(args) => completions::completions(&args),
     };
     match done {
         Ok(Outcome::Good) => ExitCode::SUCCESS,

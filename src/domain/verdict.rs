@@ -40,11 +40,13 @@ pub enum Reason {
     NoRecipe,
     /// Two parts were announced under one sequence number.
     Sequence,
+    /// The station was not taking parts: not started, halted, or stopped while the part was open.
+    NotReady,
 }
 
 impl Reason {
     /// All reasons in the order of their wire codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Deadline,
         Self::NoFrame,
         Self::ImageUnfit,
@@ -57,6 +59,7 @@ impl Reason {
         Self::Challenge,
         Self::NoRecipe,
         Self::Sequence,
+        Self::NotReady,
     ];
 
     /// The number used in the PLC block: 1 for the first of [`Self::ALL`], 0 is kept for no reason.
@@ -83,6 +86,7 @@ impl Reason {
             Self::Challenge => "challenge",
             Self::NoRecipe => "no_recipe",
             Self::Sequence => "sequence",
+            Self::NotReady => "not_ready",
         }
     }
 }

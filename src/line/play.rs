@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::Sequence;
 use crate::publish::{
-    AckPayload, Connection, Controller, ControllerEvent, PublishError, SCHEMA, SendError,
-    StationState, Topics, TriggerPayload,
+    AckPayload, Connection, Controller, ControllerEvent, PublishError, SCHEMA, SendError, Topics,
+    TriggerPayload,
 };
 
 use super::account::{Account, Action, PartResult};
@@ -132,10 +132,12 @@ fn wait_until_ready(
     let mut last = "no broker answered".to_owned();
     loop {
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(ControllerEvent::State(state)) if state.state == StationState::Ready => {
+            Ok(ControllerEvent::State(state)) if state.state.takes_parts() => {
                 return Ok(());
             }
-            Ok(ControllerEvent::State(state)) => last = format!("it says: {}", state.reason),
+            Ok(ControllerEvent::State(state)) => {
+                last = format!("it is `{}`: {}", state.state, state.reason);
+            }
             Ok(ControllerEvent::Connected) => {
                 "the broker knows no such station".clone_into(&mut last);
             }
@@ -196,6 +198,7 @@ fn take(event: ControllerEvent, account: &mut Account) -> Option<PartResult> {
         | ControllerEvent::Health(_)
         | ControllerEvent::Event(_)
         | ControllerEvent::Record(_)
+        | ControllerEvent::Response(_)
         | ControllerEvent::Connected
         | ControllerEvent::Disconnected { .. } => {}
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::Sequence;
 
+use super::command::{CommandPayload, ResponsePayload, Verb};
 use super::connection::Connection;
 use super::news::{Above, News};
 use super::payload::{AckPayload, TriggerPayload, chain, to_json};
@@ -43,6 +44,8 @@ pub enum ControllerEvent {
     Event(EventPayload),
     /// An inspection record.
     Record(Box<RecordEnvelope>),
+    /// What became of a command.
+    Response(ResponsePayload),
     /// A message that cannot be read: treat it as no answer.
     Unreadable {
         /// Where it came.
@@ -99,6 +102,7 @@ impl Controller {
                 topics.health(),
                 topics.event(),
                 topics.record(),
+                topics.cmd_response(),
             ],
         };
         let readers = topics.clone();
@@ -132,6 +136,16 @@ impl Controller {
     pub fn send_ack(&self, ack: &AckPayload) -> Result<(), SendError> {
         let text = to_json("ack", ack).map_err(|source| SendError::Payload { source })?;
         self.post(Post::Plain(Message::at_least_once(self.topics.ack(), text)))
+    }
+
+    /// Tells the station to do something; its answer comes on `cmd/response` with the command's id.
+    ///
+    /// # Errors
+    /// [`SendError`]: the command was not taken.
+    pub fn send_command(&self, verb: Verb, command: &CommandPayload) -> Result<(), SendError> {
+        let text = to_json("command", command).map_err(|source| SendError::Payload { source })?;
+        let message = Message::at_least_once(self.topics.cmd(verb), text);
+        self.post(Post::Plain(message))
     }
 
     /// Sends what waits and says goodbye; takes at most `timeout`.
@@ -202,6 +216,10 @@ fn read(delivery: &Delivery, topics: &Topics) -> Result<ControllerEvent, String>
     } else if *topic == topics.record() {
         let record = RecordEnvelope::parse(bytes).map_err(|error| chain(&error))?;
         Ok(ControllerEvent::Record(Box::new(record)))
+    } else if *topic == topics.cmd_response() {
+        ResponsePayload::parse(bytes)
+            .map(ControllerEvent::Response)
+            .map_err(|error| chain(&error))
     } else {
         Err("no such topic was asked for".to_owned())
     }

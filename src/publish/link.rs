@@ -6,6 +6,7 @@
 use rumqttc::v5::mqttbytes::v5 as v5packet;
 use rumqttc::{Outgoing, SubscribeFilter, SubscribeReasonCode};
 
+use super::command::Reply;
 use super::connection::Connection;
 use super::link_error::{LinkError, explain_v5, explain_v311};
 use super::post::{Delivery, IN_FLIGHT_MAX, Message};
@@ -61,6 +62,7 @@ impl Client {
             payload,
             is_retained,
             at_least_once,
+            correlation,
         } = message;
         match self {
             Self::V5(client) => {
@@ -72,6 +74,7 @@ impl Client {
                 };
                 let properties = v5packet::PublishProperties {
                     message_expiry_interval: expiry_s,
+                    correlation_data: correlation.map(Into::into),
                     ..v5packet::PublishProperties::default()
                 };
                 client
@@ -197,11 +200,18 @@ fn incoming_v5(packet: v5packet::Packet, topics: &[String]) -> Signal {
                 outcome,
             }
         }
-        v5packet::Packet::Publish(publish) => Signal::Came(Delivery {
-            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-            payload: publish.payload.to_vec(),
-            is_retained: publish.retain,
-        }),
+        v5packet::Packet::Publish(publish) => {
+            let properties = publish.properties.unwrap_or_default();
+            Signal::Came(Delivery {
+                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                payload: publish.payload.to_vec(),
+                is_retained: publish.retain,
+                reply: Reply {
+                    topic: properties.response_topic,
+                    correlation: properties.correlation_data.map(Into::into),
+                },
+            })
+        }
         _ => Signal::Other,
     }
 }
@@ -231,6 +241,7 @@ fn incoming_v311(packet: rumqttc::Packet, topics: &[String]) -> Signal {
             topic: publish.topic,
             payload: publish.payload.to_vec(),
             is_retained: publish.retain,
+            reply: Reply::default(),
         }),
         _ => Signal::Other,
     }

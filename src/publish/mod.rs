@@ -5,8 +5,10 @@
 
 mod backoff;
 mod broker;
+mod command;
 mod connection;
 mod controller;
+mod inbox;
 mod link;
 mod link_error;
 mod mosquitto;
@@ -23,6 +25,10 @@ mod topics;
 mod verdict;
 
 pub use broker::{Broker, BrokerError, BrokerSettings, Minded};
+pub use command::{
+    CORRELATION_MAX, Command, CommandError, CommandPayload, RESPONSE_TOPIC_MAX, Reply,
+    ResponsePayload, Verb,
+};
 pub use connection::{Connection, ConnectionError, Protocol, Tls};
 pub use controller::{Controller, ControllerEvent};
 pub use payload::{

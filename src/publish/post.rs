@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::Sequence;
 
+use super::command::Reply;
+
 /// At most so many messages wait for their PUBACK, records and all others together.
 pub const IN_FLIGHT_MAX: usize = 64;
 
@@ -33,6 +35,8 @@ pub(super) struct Message {
     pub(super) is_retained: bool,
     /// `QoS` 1, else 0.
     pub(super) at_least_once: bool,
+    /// What tells the reader which question this answers (MQTT 5).
+    pub(super) correlation: Option<Vec<u8>>,
 }
 
 impl Message {
@@ -42,6 +46,7 @@ impl Message {
             payload: payload.into(),
             is_retained: false,
             at_least_once: true,
+            correlation: None,
         }
     }
 
@@ -66,6 +71,8 @@ pub(super) struct Delivery {
     pub(super) topic: String,
     pub(super) payload: Vec<u8>,
     pub(super) is_retained: bool,
+    /// Where an answer is wanted (MQTT 5).
+    pub(super) reply: Reply,
 }
 
 /// What the side above wants sent.

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 
 use crate::domain::{Sequence, Trigger};
 
+use super::command::{Command, Reply, ResponsePayload};
 use super::connection::{Connection, ConnectionError};
-use super::news::{Above, News};
-use super::payload::{AckPayload, Arrival, DeadlineLimits, PayloadError, TriggerPayload, chain};
+use super::inbox::Inbox;
+use super::news::Above;
+use super::payload::{DeadlineLimits, PayloadError};
 use super::plc::PLC_BLOCK_LENGTH;
-use super::post::{Delivery, Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost, Token};
+use super::post::{Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost};
 use super::session::{Farewell, NotTaken, POSTS_MAX, Plan, Session, StopError};
 use super::status::{Enclosure, EventPayload, HealthPayload, StatePayload};
 use super::topics::Topics;
@@ -26,12 +28,24 @@ pub enum Incoming {
         /// What is wrong with it and what to send instead.
         error: String,
     },
+    /// The station is told to do something; it owes a response.
+    Command(Command),
+    /// Something came on a command's topic that is no command; nothing was done.
+    BadCommand {
+        /// What is wrong with it and what to send instead.
+        error: String,
+    },
     /// What the controller did with a verdict.
     Ack {
         /// The part's count.
         sequence: Sequence,
         /// In the line's own words.
         action: String,
+    },
+    /// Something came on `ack` that is no acknowledgement.
+    BadAck {
+        /// What is wrong with it and what to send instead.
+        error: String,
     },
     /// The broker took us in and triggers reach us; un-acknowledged records are to be sent again.
     Connected,
@@ -85,6 +99,13 @@ pub enum Outgoing {
         payload: String,
         /// Whether it is sent late, from the store.
         is_historical: bool,
+    },
+    /// What became of a command.
+    Response {
+        /// What is said.
+        payload: ResponsePayload,
+        /// Where.
+        reply: Reply,
     },
     /// The station's state; repeated by the publisher at every connect.
     State(Box<StatePayload>),
@@ -166,13 +187,13 @@ impl Publisher {
         sink: impl Fn(Incoming) -> bool + Send + 'static,
     ) -> Result<Self, PublishError> {
         let will = Message::at_least_once(topics.state(), last_will.to_json()?).retained();
-        let (trigger_topic, ack_topic) = (topics.cmd_trigger(), topics.ack());
+        let inbox = Inbox::new(topics.clone(), limits);
         let plan = Plan {
             connection,
             will: Some(will),
-            topics: vec![trigger_topic.clone(), ack_topic.clone()],
+            topics: inbox.topics(),
         };
-        let translate = move |news| translate(news, &trigger_topic, &ack_topic, &limits);
+        let translate = move |news| inbox.translate(news);
         let above = Above::new(translate, sink);
         let session = Session::start("publisher", plan, above)?;
         Ok(Self {
@@ -219,6 +240,10 @@ impl Publisher {
                 let taken = self.session.post_record(RecordPost { message, outbox_id });
                 return taken.map_err(|error| not_taken(error, "records", RECORDS_IN_FLIGHT_MAX));
             }
+            Outgoing::Response {
+                payload: response,
+                reply,
+            } => Post::Plain(response.message(reply, &self.topics).map_err(payload)?),
             Outgoing::State(state) => {
                 let text = state.to_json().map_err(payload)?;
                 Post::Kept(Message::at_least_once(self.topics.state(), text).retained())
@@ -263,73 +288,4 @@ pub(super) fn not_taken(error: NotTaken, what: &'static str, limit: usize) -> Se
         NotTaken::Full => SendError::QueueFull { what, limit },
         NotTaken::Stopped => SendError::Stopped,
     }
-}
-
-fn translate(
-    news: News,
-    trigger_topic: &str,
-    ack_topic: &str,
-    limits: &DeadlineLimits,
-) -> Option<Incoming> {
-    Some(match news {
-        News::Connected => Incoming::Connected,
-        News::Disconnected { error } => Incoming::Disconnected { error },
-        News::Delivered { outbox_id } => Incoming::RecordDelivered { outbox_id },
-        News::Expired { sequence } => Incoming::VerdictExpired { sequence },
-        News::Unheard { sequence } => Incoming::VerdictUnheard { sequence },
-        News::Refused {
-            what: Token::Record { outbox_id },
-            error,
-        } => Incoming::RecordRefused { outbox_id, error },
-        News::Refused {
-            what: Token::Urgent { sequence },
-            error,
-        } => {
-            tracing::error!(sequence, error, "the broker refused a verdict");
-            Incoming::VerdictUnheard { sequence }
-        }
-        News::Refused {
-            what: Token::Other,
-            error,
-        } => {
-            tracing::error!(error, "the broker refused a message");
-            return None;
-        }
-        News::Came(delivery) if delivery.topic == trigger_topic => trigger(&delivery, limits),
-        News::Came(delivery) if delivery.topic == ack_topic => {
-            match AckPayload::parse(&delivery.payload) {
-                Ok(ack) => Incoming::Ack {
-                    sequence: ack.sequence,
-                    action: ack.action,
-                },
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "an acknowledgement cannot be read");
-                    return None;
-                }
-            }
-        }
-        News::Came(_) => return None,
-    })
-}
-
-fn trigger(delivery: &Delivery, limits: &DeadlineLimits) -> Incoming {
-    let arrival = Arrival {
-        at: Instant::now(),
-        at_utc: Timestamp::now(),
-    };
-    // The broker would show it again at every connect, long after the part has gone.
-    if delivery.is_retained {
-        let error = "the trigger was retained by the broker; publish triggers without `retain`";
-        return Incoming::BadTrigger {
-            error: error.to_owned(),
-        };
-    }
-    TriggerPayload::parse(&delivery.payload)
-        .and_then(|payload| payload.into_trigger(arrival, limits))
-        .map_or_else(
-            |error| Incoming::BadTrigger {
-                error: chain(&error),
-            },
-            Incoming::Trigger,
-        )
 }

@@ -1,6 +1,7 @@
 //! What a station says about itself: `state`, `health`, `event`; and the envelope of a `record`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -22,14 +23,41 @@ pub enum StationState {
     Halted,
     /// Unable to work.
     Error,
-    /// Working, with no recipe ready.
+    /// Tested, with no recipe prepared.
     Initialized,
-    /// Ready for triggers.
+    /// Prepared; waits to be started.
     Ready,
-    /// Inspecting one part.
+    /// Takes one part.
     SingleExecution,
-    /// Inspecting part after part.
+    /// Takes part after part.
     ContinuousExecution,
+}
+
+impl StationState {
+    /// Its word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Preoperational => "preoperational",
+            Self::Halted => "halted",
+            Self::Error => "error",
+            Self::Initialized => "initialized",
+            Self::Ready => "ready",
+            Self::SingleExecution => "single_execution",
+            Self::ContinuousExecution => "continuous_execution",
+        }
+    }
+
+    /// Whether triggers are inspected.
+    pub fn takes_parts(self) -> bool {
+        matches!(self, Self::SingleExecution | Self::ContinuousExecution)
+    }
+}
+
+impl fmt::Display for StationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 /// A recipe, model package or calibration in use.
@@ -144,6 +172,31 @@ pub struct HealthPayload {
     pub overrun: u64,
     /// Triggers that could not be read.
     pub bad_triggers: u64,
+    /// Triggers that came while the station took no parts.
+    pub not_ready: u64,
+    /// Parts that were never announced: gaps in the sequence.
+    pub sequence_missing: u64,
+    /// Triggers that came after one with a higher number.
+    pub out_of_order: u64,
+    /// Verdicts that the controller acknowledged.
+    pub acks: u64,
+    /// Verdicts that it did not acknowledge in time.
+    pub acks_missing: u64,
+    /// Acknowledgements of no open verdict, and those that cannot be read.
+    pub acks_unknown: u64,
+    /// Parts that were passed although their verdict was not OK.
+    pub passed_against_verdict: u64,
+    /// Commands that were refused or could not be read.
+    pub commands_refused: u64,
+    /// How often the inspecting thread was started anew after a failure.
+    pub recoveries: u64,
+    /// How often the wall clock jumped.
+    pub clock_steps: u64,
+    /// By how much at the last jump; positive is forward.
+    pub clock_step_ms: i64,
+    /// When that was noticed, on the clock after the jump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_stepped_at_utc: Option<Timestamp>,
     /// Records that no broker has taken yet.
     pub records_pending: u64,
     /// Shortest time from trigger to verdict.

@@ -1,6 +1,8 @@
 //! The names under which a station and its line controller meet:
 //! `{prefix}/{enterprise}/{site}/{area}/{line}/{station}/{leaf}` (the levels of ISA-95).
 
+use super::command::Verb;
+
 /// The topics of one station; every level was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
@@ -61,6 +63,25 @@ impl Topics {
     /// In: a part is there.
     pub fn cmd_trigger(&self) -> String {
         self.leaf("cmd/trigger")
+    }
+
+    /// In: a command.
+    pub fn cmd(&self, verb: Verb) -> String {
+        self.leaf(&format!("cmd/{verb}"))
+    }
+
+    /// Whether a response may go to `topic`: a plain topic of at most `bytes_max`, and of the
+    /// station's own only those below `cmd/response`.
+    pub(super) fn may_answer_on(&self, topic: &str, bytes_max: usize) -> bool {
+        let response = self.cmd_response();
+        let is_plain = !topic.is_empty()
+            && topic.len() <= bytes_max
+            && !topic.starts_with('$')
+            && !topic.contains(['+', '#'])
+            && !topic.chars().any(char::is_control);
+        let is_own = topic.starts_with(&format!("{}/{}/", self.line, self.station));
+        let is_response = topic == response || topic.starts_with(&format!("{response}/"));
+        is_plain && (!is_own || is_response)
     }
 
     /// Out: what became of a command.

@@ -49,6 +49,10 @@ pub struct VerdictPayload {
     pub record_id: String,
     /// From trigger to verdict.
     pub total_ms: u64,
+    /// By how much the wall clock jumped since the trigger, where it did: the times in UTC are then
+    /// not to be compared with each other. The deadline counts on a clock that never jumps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_stepped_ms: Option<i64>,
 }
 
 /// One finding, in short.
@@ -79,6 +83,8 @@ pub struct Validity {
     pub remaining: Duration,
     /// Until when the line may act on it.
     pub expires_at_utc: Timestamp,
+    /// By how much the wall clock jumped since the trigger, where it did.
+    pub clock_stepped_ms: Option<i64>,
 }
 
 impl VerdictPayload {
@@ -113,6 +119,7 @@ impl VerdictPayload {
             repeated: false,
             record_id: record.id.clone(),
             total_ms: millis(record.timings.total),
+            clock_stepped_ms: validity.clock_stepped_ms,
         }
     }
 

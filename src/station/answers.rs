@@ -76,6 +76,10 @@ impl Live {
             }
         }
         self.say(&record, deadline);
+        let sequence = record.trigger.sequence;
+        if let Some(dropped) = self.acks.said(sequence, verdict, Instant::now()) {
+            self.ack_missing(dropped);
+        }
         self.counters.answered(verdict, record.timings.total);
         info!(
             station = self.station.name,
@@ -96,6 +100,7 @@ impl Live {
             Validity {
                 remaining,
                 expires_at_utc,
+                clock_stepped_ms: self.wall.stepped_ms_since(record.trigger.arrived_at),
             },
         );
         if self.said.len() == ANSWERED_KEPT {
@@ -119,6 +124,7 @@ impl Live {
             let validity = Validity {
                 remaining: Duration::ZERO,
                 expires_at_utc: record.decided_at_utc,
+                clock_stepped_ms: self.wall.stepped_ms_since(trigger.arrived_at),
             };
             VerdictPayload {
                 record_id: String::new(),

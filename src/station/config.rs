@@ -15,7 +15,7 @@ use crate::source::{CameraFormat, CameraSelect, Order};
 
 use file::{
     BrokerFile, CameraFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, OrderFile, ProtocolFile,
-    SourceFile, StationFile, loopback,
+    SourceFile, StartFile, StationFile, loopback,
 };
 
 const SCHEMA: u32 = 1;
@@ -46,6 +46,12 @@ pub struct Station {
     pub sparkplug: Option<SparkplugSettings>,
     /// When answers are due.
     pub deadlines: Deadlines,
+    /// Who starts the work.
+    pub start: Start,
+    /// How long the controller has to acknowledge a verdict, where it does that at all.
+    pub ack_window: Option<Duration>,
+    /// Records a second that were made while the broker was away and follow now.
+    pub backfill_per_s: u32,
     /// Where ONNX Runtime's library is, if it is not to be searched for.
     pub onnxruntime: Option<PathBuf>,
     /// How models run.
@@ -65,6 +71,15 @@ pub struct Deadlines {
     pub answer_margin: Duration,
     /// How many parts may be open at a time.
     pub open_parts_max: usize,
+}
+
+/// Who starts the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The station itself, as soon as it is ready, and again after a failure.
+    Automatic,
+    /// A `start_single_job` or `start_continuous` for each run.
+    Commanded,
 }
 
 /// A camera and what stands behind it.
@@ -98,23 +113,7 @@ impl Station {
         let file: StationFile = config::parse(path, text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut checks = Checks::default();
-        if file.schema != SCHEMA {
-            checks.say(format!(
-                "`schema = {}` is unknown; this version reads {SCHEMA}",
-                file.schema
-            ));
-        }
-        checks.take("station", Name::new(&file.station));
-        if file.recipes.is_empty() {
-            checks.say("`recipes` is empty; name at least one recipe file");
-        }
-        if file.cameras.is_empty() {
-            checks.say("no camera is given; write at least one `[[cameras]]`");
-        }
-        checks.no_doubles(
-            "camera",
-            file.cameras.iter().map(|camera| camera.name.as_str()),
-        );
+        check_basics(&file, &mut checks);
         let mqtt = &file.mqtt;
         let topics = Topics::new(
             &mqtt.prefix,
@@ -130,6 +129,12 @@ impl Station {
         let sparkplug = plane.and_then(|plane| sparkplug::check(plane, &file.station, &mut checks));
         let deadlines = check_deadlines(&file.deadlines, &mut checks);
         let session = check_session(&file.onnxruntime, &mut checks);
+        let ack_window = file.handshake.ack_window_ms.map(|window_ms| {
+            let window_ms = checks.range("handshake.ack_window_ms", window_ms, 10, 600_000);
+            Duration::from_millis(window_ms)
+        });
+        let per_s = file.outbox.backfill_per_s;
+        let backfill_per_s = checks.range("outbox.backfill_per_s", per_s, 1, 100_000);
         checks.range("archive.ok_share", file.archive.ok_share, 0.0, 1.0);
         let cameras = file
             .cameras
@@ -152,6 +157,12 @@ impl Station {
             topics,
             sparkplug,
             deadlines,
+            start: match file.control.start {
+                StartFile::Automatic => Start::Automatic,
+                StartFile::Commanded => Start::Commanded,
+            },
+            ack_window,
+            backfill_per_s,
             onnxruntime: file.onnxruntime.library.map(|library| folder.join(library)),
             session,
             archive: ArchiveRules {
@@ -162,6 +173,26 @@ impl Station {
         });
         checks.finish(path, station)
     }
+}
+
+fn check_basics(file: &StationFile, checks: &mut Checks) {
+    if file.schema != SCHEMA {
+        checks.say(format!(
+            "`schema = {}` is unknown; this version reads {SCHEMA}",
+            file.schema
+        ));
+    }
+    checks.take("station", Name::new(&file.station));
+    if file.recipes.is_empty() {
+        checks.say("`recipes` is empty; name at least one recipe file");
+    }
+    if file.cameras.is_empty() {
+        checks.say("no camera is given; write at least one `[[cameras]]`");
+    }
+    checks.no_doubles(
+        "camera",
+        file.cameras.iter().map(|camera| camera.name.as_str()),
+    );
 }
 
 fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> Connection {

@@ -19,6 +19,14 @@ pub(super) struct Counters {
     pub(super) repeated: u64,
     pub(super) bad_triggers: u64,
     pub(super) frames_lost: u64,
+    pub(super) sequence_missing: u64,
+    pub(super) out_of_order: u64,
+    pub(super) acks: u64,
+    pub(super) acks_missing: u64,
+    pub(super) acks_unknown: u64,
+    pub(super) passed_against_verdict: u64,
+    pub(super) commands_refused: u64,
+    pub(super) recoveries: u64,
     ok: u64,
     ng: u64,
     indeterminate: BTreeMap<Reason, u64>,
@@ -36,6 +44,14 @@ impl Counters {
             repeated: 0,
             bad_triggers: 0,
             frames_lost: 0,
+            sequence_missing: 0,
+            out_of_order: 0,
+            acks: 0,
+            acks_missing: 0,
+            acks_unknown: 0,
+            passed_against_verdict: 0,
+            commands_refused: 0,
+            recoveries: 0,
             ok: 0,
             ng: 0,
             indeterminate: BTreeMap::new(),
@@ -91,12 +107,17 @@ impl Counters {
             missed: self.missed,
             late: self.late,
             repeated: self.repeated,
-            overrun: self
-                .indeterminate
-                .get(&Reason::Overload)
-                .copied()
-                .unwrap_or(0),
+            overrun: self.n_indeterminate(Reason::Overload),
+            not_ready: self.n_indeterminate(Reason::NotReady),
             bad_triggers: self.bad_triggers,
+            sequence_missing: self.sequence_missing,
+            out_of_order: self.out_of_order,
+            acks: self.acks,
+            acks_missing: self.acks_missing,
+            acks_unknown: self.acks_unknown,
+            passed_against_verdict: self.passed_against_verdict,
+            commands_refused: self.commands_refused,
+            recoveries: self.recoveries,
             records_pending,
             min_ms: at(0),
             mean_ms: sorted.iter().sum::<f64>() / n_times,
@@ -105,7 +126,12 @@ impl Counters {
             frames_lost: self.frames_lost,
             uptime_s: now.saturating_duration_since(self.started_at).as_secs(),
             at_utc,
+            ..HealthPayload::default()
         }
+    }
+
+    fn n_indeterminate(&self, reason: Reason) -> u64 {
+        self.indeterminate.get(&reason).copied().unwrap_or(0)
     }
 }
 

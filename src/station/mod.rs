@@ -1,17 +1,22 @@
 //! One running station: its file, its parts made ready, its threads and the ring that a part walks.
 
 mod answers;
+mod clock;
+mod commands;
 mod config;
+mod control;
 mod counters;
+mod handshake;
 mod outbox;
 mod pictures;
 mod ready;
 mod replay;
 mod run;
 mod start;
+mod supervise;
 mod worker;
 
-pub use config::{CameraConfig, Deadlines, SourceConfig, Station};
+pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station};
 pub use pictures::draw_inspection;
 pub use ready::{
     Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,

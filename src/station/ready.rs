@@ -1,11 +1,11 @@
 //! From a station file to everything that it needs, loaded and tested: what `run`, `replay` and `check` begin with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, CalibrationFault};
 use crate::config::{ConfigError, Mistakes};
 use crate::inspect::{Inspector, SetupError, ViewParts, with_causes};
 use crate::model::{
@@ -59,6 +59,9 @@ pub enum StationError {
         /// The station's deadline.
         deadline_ms: u128,
     },
+    /// A calibration that is out of date, or from the future.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationFault),
     /// A recipe that does not fit its model or calibration.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -84,6 +87,14 @@ pub enum StationError {
         /// What the system said.
         #[source]
         cause: std::io::Error,
+    },
+    /// A part type without a recipe.
+    #[error("there is no recipe for `{part_type}`; the station file names those of {there}")]
+    NoRecipe {
+        /// The part type.
+        part_type: String,
+        /// The part types that have one.
+        there: String,
     },
     /// A replay that cannot be.
     #[error("{text}")]
@@ -312,6 +323,33 @@ impl Files {
             }
         }
         left_out
+    }
+
+    /// Keeps the recipes of these part types and the models that they need.
+    ///
+    /// # Errors
+    /// [`StationError::NoRecipe`] for a part type without one.
+    pub fn keep_part_types(&mut self, part_types: &BTreeSet<String>) -> Result<(), StationError> {
+        let is_there = |part_type: &&String| {
+            let mut recipes = self.recipes.iter();
+            recipes.any(|recipe| recipe.part_type.as_str() == part_type.as_str())
+        };
+        if let Some(part_type) = part_types.iter().find(|part_type| !is_there(part_type)) {
+            let there = self
+                .recipes
+                .iter()
+                .map(|recipe| format!("`{}`", recipe.part_type));
+            return Err(StationError::NoRecipe {
+                part_type: part_type.clone(),
+                there: there.collect::<Vec<_>>().join(", "),
+            });
+        }
+        self.recipes
+            .retain(|recipe| part_types.contains(recipe.part_type.as_str()));
+        let views = self.recipes.iter().flat_map(|recipe| &recipe.views);
+        let models: BTreeSet<&String> = views.flat_map(|view| &view.models).collect();
+        self.packages.retain(|name, _| models.contains(name));
+        Ok(())
     }
 
     /// Keeps one view of one part type and what it needs; `None` takes the only one.

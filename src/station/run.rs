@@ -2,24 +2,30 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use crate::domain::{ItemVersion, Trigger};
+use crate::domain::{ItemVersion, Reason, Trigger};
 use crate::gate::{Admission, Gate, Outcome};
-use crate::inspect::{Inspector, with_causes};
+use crate::inspect::with_causes;
 use crate::publish::{
-    Broker, EventPayload, Incoming, Minded, Outgoing, Publisher, Sparkplug, StatePayload,
-    StationState, VerdictPayload,
+    Broker, Command, EventPayload, HealthPayload, Incoming, Minded, Outgoing, Publisher, Sparkplug,
+    StatePayload, StationState, VerdictPayload,
 };
 use crate::record::{ImageArchive, RecordStore};
 
+use super::clock::Wall;
 use super::config::Station;
+use super::control::Control;
 use super::counters::Counters;
+use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
-use super::worker::Inspected;
+use super::ready::StationError;
+use super::supervise::Recovery;
+use super::worker::{Inspected, Loaded, Used, WorkerLink};
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP_MAX: Duration = Duration::from_secs(3);
@@ -28,9 +34,21 @@ const SPARKPLUG_STOP_MAX: Duration = Duration::from_secs(1);
 /// Everything that can happen to a station.
 pub(super) enum Event {
     Incoming(Incoming),
-    Inspected(Box<Inspected>),
-    /// The inspecting thread has ended: every part will be answered by its deadline.
-    WorkerGone,
+    /// The inspecting thread is done with its oldest part; nothing was seen of a part whose deadline
+    /// had passed before.
+    Inspected {
+        generation: u32,
+        inspected: Option<Box<Inspected>>,
+    },
+    /// An inspecting thread has loaded and tested everything, or could not.
+    Loaded {
+        generation: u32,
+        outcome: Box<Result<Loaded, StationError>>,
+    },
+    /// An inspecting thread has ended.
+    WorkerGone {
+        generation: u32,
+    },
     Stop,
 }
 
@@ -44,7 +62,20 @@ pub(super) struct Live {
     pub(super) publisher: Publisher,
     pub(super) sparkplug: Option<Sparkplug>,
     pub(super) broker: Option<Broker>,
-    pub(super) triggers: Option<SyncSender<Trigger>>,
+    pub(super) worker: Option<WorkerLink>,
+    // The thread before it, on its way out: the next one waits for its cameras.
+    pub(super) retired: Option<JoinHandle<()>>,
+    // How many inspecting threads were started after the first.
+    pub(super) generation: u32,
+    // For the inspecting threads that are started later.
+    pub(super) events: SyncSender<Event>,
+    pub(super) control: Control,
+    pub(super) recovery: Recovery,
+    // The command that is answered when models are loaded.
+    pub(super) pending: Option<Command>,
+    pub(super) acks: Acks,
+    pub(super) sequences: Sequences,
+    pub(super) wall: Wall,
     pub(super) counters: Counters,
     pub(super) used: BTreeMap<String, Used>,
     // The payloads of the latest answers, for triggers that come again.
@@ -52,43 +83,19 @@ pub(super) struct Live {
     pub(super) next_health: Instant,
 }
 
-/// What a part type is judged with, as records name it.
-#[derive(Clone)]
-pub(super) struct Used {
-    pub(super) recipe: ItemVersion,
-    pub(super) models: Vec<ItemVersion>,
-    pub(super) calibrations: Vec<ItemVersion>,
-}
-
-impl From<&Inspector> for Used {
-    fn from(inspector: &Inspector) -> Self {
-        Self {
-            recipe: inspector.recipe().version(),
-            models: inspector.models(),
-            calibrations: inspector.calibrations(),
-        }
-    }
-}
-
 impl Live {
     /// Runs until it is told to stop.
     pub(super) fn run(mut self, events: &Receiver<Event>) {
         info!(station = self.station.name, "ready");
-        let text = "golden vectors, warm-up and latency test passed";
-        let state = self.state(StationState::Ready, text);
-        self.publish(Outgoing::State(Box::new(state)));
+        self.is_ready();
         loop {
-            let now = Instant::now();
-            let wake = self
-                .gate
-                .next_deadline()
-                .unwrap_or(self.next_health)
-                .min(self.next_health);
-            match events.recv_timeout(wake.saturating_duration_since(now)) {
-                Ok(Event::Incoming(incoming)) => self.incoming(incoming),
-                Ok(Event::Inspected(inspected)) => self.inspected(*inspected),
-                Ok(Event::WorkerGone) => self.worker_gone(),
+            let wait = self.wake().saturating_duration_since(Instant::now());
+            let event = events.recv_timeout(wait);
+            // Before anything else, so that a verdict says what happened to the clock before it.
+            self.look_at_clocks(Instant::now());
+            match event {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(event) => self.handle(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.tick();
@@ -96,10 +103,46 @@ impl Live {
         self.finish(events);
     }
 
-    fn worker_gone(&mut self) {
-        let text = "the inspecting thread has ended; restart the station";
-        error!(station = self.station.name, text);
-        let state = self.state(StationState::Error, text);
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Incoming(incoming) => self.incoming(incoming),
+            Event::Inspected {
+                generation,
+                inspected,
+            } => {
+                if let Some(worker) = self.worker_of(generation) {
+                    worker.is_done_with_one();
+                }
+                if let Some(inspected) = inspected {
+                    self.inspected(*inspected);
+                }
+            }
+            Event::Loaded {
+                generation,
+                outcome,
+            } => self.loaded(generation, *outcome),
+            Event::WorkerGone { generation } => self.worker_gone(generation),
+            Event::Stop => {}
+        }
+    }
+
+    /// When to look again if nothing happens.
+    fn wake(&self) -> Instant {
+        let next = [
+            self.gate.next_deadline(),
+            self.acks.next(),
+            self.outbox.next(),
+            self.hung_at(),
+            self.recovery.next(),
+        ];
+        let next = next.into_iter().flatten().min();
+        next.map_or(self.next_health, |next| next.min(self.next_health))
+    }
+
+    /// Says the state to the line.
+    pub(super) fn say_state(&mut self, reason: &str) {
+        let state = self.state(self.control.state(), reason);
+        info!(station = self.station.name, state = %state.state, reason, "state");
         self.publish(Outgoing::State(Box::new(state)));
     }
 
@@ -122,6 +165,13 @@ impl Live {
         let now = Instant::now();
         for answer in self.gate.tick(now) {
             self.answer_unseen(answer);
+        }
+        for sequence in self.acks.missing(now) {
+            self.ack_missing(sequence);
+        }
+        self.supervise(now);
+        if self.control.parts_open(self.gate.n_open()) {
+            self.say_state("the job is done");
         }
         if self.next_health <= now {
             self.next_health = now + HEALTH_EVERY;
@@ -146,12 +196,15 @@ impl Live {
             error!(error = with_causes(&error), "cannot count pending records");
             0
         });
-        let health = self.counters.payload(
-            &self.station.name,
-            pending,
-            Instant::now(),
-            Timestamp::now(),
-        );
+        let (now, now_utc) = (Instant::now(), Timestamp::now());
+        let health = HealthPayload {
+            clock_steps: self.wall.n_steps,
+            clock_step_ms: self.wall.last.map_or(0, |step| step.by_ms),
+            clock_stepped_at_utc: self.wall.last.map(|step| step.noticed_at_utc),
+            ..self
+                .counters
+                .payload(&self.station.name, pending, now, now_utc)
+        };
         self.publish(Outgoing::Health(Box::new(health)));
     }
 
@@ -162,7 +215,16 @@ impl Live {
                 self.counters.bad_triggers += 1;
                 self.event("bad_trigger", &error);
             }
-            Incoming::Ack { .. } => {}
+            Incoming::Command(command) => self.command(command),
+            Incoming::BadCommand { error } => {
+                self.counters.commands_refused += 1;
+                self.event("bad_command", &error);
+            }
+            Incoming::Ack { sequence, action } => self.ack(sequence, &action),
+            Incoming::BadAck { error } => {
+                self.counters.acks_unknown += 1;
+                self.event("bad_ack", &error);
+            }
             Incoming::Connected => {
                 info!(station = self.station.name, "connected to the broker");
                 self.outbox.connected();
@@ -172,6 +234,7 @@ impl Live {
                 self.outbox.disconnected();
             }
             Incoming::RecordRefused { outbox_id, error } => {
+                self.outbox.refused(outbox_id);
                 self.event("record_refused", &format!("record {outbox_id}: {error}"));
             }
             Incoming::VerdictExpired { sequence } => {
@@ -203,7 +266,15 @@ impl Live {
             .deadline
             .checked_sub(margin)
             .unwrap_or(trigger.arrived_at);
-        match self.gate.trigger(&trigger) {
+        let admission = if !self.control.takes_parts() {
+            self.gate.refuse(&trigger, Reason::NotReady)
+        } else if !self.used.contains_key(trigger.part_type.as_str()) {
+            self.gate.refuse(&trigger, Reason::NoRecipe)
+        } else {
+            self.gate.trigger(&trigger)
+        };
+        self.follow(&trigger, &admission);
+        match admission {
             Admission::Pending => self.counters.repeated += 1,
             Admission::Answer(answers) => {
                 for answer in answers {
@@ -211,13 +282,11 @@ impl Live {
                 }
             }
             Admission::Inspect => {
+                self.control.took_part();
                 let part = trigger.part.clone();
-                let sent = self
-                    .triggers
-                    .as_ref()
-                    .map(|worker| worker.try_send(trigger).is_ok());
+                let worker = self.worker.as_mut();
                 // A part that the worker cannot take keeps its place in the gate: its deadline answers it.
-                if sent != Some(true) {
+                if !worker.is_some_and(|worker| worker.try_send(trigger)) {
                     let text =
                         format!("part `{part}` cannot be inspected: the worker is gone or full");
                     self.event("worker", &text);
@@ -289,13 +358,13 @@ impl Live {
             n_open = self.gate.n_open(),
             "stopping"
         );
-        drop(self.triggers.take());
+        // No verb and no recovery any more: the station leaves.
+        self.recovery = Recovery::default();
         while let Some(deadline) = self.gate.next_deadline() {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Incoming(Incoming::Trigger(_))) => self.counters.missed += 1,
-                Ok(Event::Incoming(incoming)) => self.incoming(incoming),
-                Ok(Event::Inspected(inspected)) => self.inspected(*inspected),
-                Ok(Event::Stop | Event::WorkerGone) | Err(_) => {}
+                Ok(event) => self.handle(event),
+                Err(_) => {}
             }
             self.tick();
         }

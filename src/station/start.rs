@@ -1,15 +1,14 @@
 //! Makes a station ready, starts its threads, and stops them again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
-use crate::domain::Trigger;
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
 use crate::publish::{
@@ -17,12 +16,16 @@ use crate::publish::{
 };
 use crate::record::{ImageArchive, RecordStore};
 
+use super::clock::Wall;
 use super::config::Station;
+use super::control::Control;
 use super::counters::Counters;
+use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
-use super::ready::{Files, StationError, files_of};
-use super::run::{Event, Live, Used};
-use super::worker::Worker;
+use super::ready::{StationError, files_of};
+use super::run::{Event, Live};
+use super::supervise::Recovery;
+use super::worker::{Loaded, WorkerLink};
 
 /// Events that wait for the station's loop; more are held back by the network's thread, which has a limit of its own.
 const EVENTS_MAX: usize = 256;
@@ -74,8 +77,8 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let files = files_of(&station)?;
     make_folder(&station.data)?;
     let (events, to_handle) = sync_channel(EVENTS_MAX);
-    let (triggers, to_inspect) = sync_channel(station.deadlines.open_parts_max);
-    let Loaded { used, reports } = start_inspecting(&station, files, to_inspect, events.clone())?;
+    let worker = WorkerLink::start(0, &station, || Ok(files), None, events.clone())?;
+    let Loaded { used, reports } = first_loaded(&to_handle)?;
     let store = RecordStore::open(&station.data.join("records.sqlite"))?;
     let archive = ImageArchive::start(&station.data.join("images"), station.archive)?;
     let broker = start_broker(&mut station)?;
@@ -87,12 +90,21 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let live = Live {
         publisher: start_publisher(&station, events.clone())?,
         sparkplug: start_sparkplug(&station)?,
-        outbox: Outbox::new(&store)?,
+        outbox: Outbox::new(&store, station.backfill_per_s)?,
+        control: Control::starting(),
+        recovery: Recovery::default(),
+        pending: None,
+        acks: Acks::new(station.ack_window),
+        sequences: Sequences::default(),
+        wall: Wall::new(Instant::now(), Timestamp::now()),
         gate,
         store,
         archive,
         broker,
-        triggers: Some(triggers),
+        worker: Some(worker),
+        retired: None,
+        generation: 0,
+        events: events.clone(),
         counters: Counters::new(Instant::now()),
         used,
         said: VecDeque::new(),
@@ -108,58 +120,16 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     })
 }
 
-struct Loaded {
-    used: BTreeMap<String, Used>,
-    reports: Vec<(String, LoadReport)>,
-}
-
-/// Tells the station when the inspecting thread ends, by a panic too.
-struct Leaving(SyncSender<Event>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        // A station that has ended itself needs no telling.
-        if self.0.try_send(Event::WorkerGone).is_err() {
-            debug!("the station ended before its inspecting thread");
-        }
-    }
-}
-
-/// Starts the inspecting thread, which opens the cameras and loads the models itself: a model runs
-/// on the thread that loaded it.
-fn start_inspecting(
-    station: &Station,
-    files: Files,
-    to_inspect: Receiver<Trigger>,
-    events: SyncSender<Event>,
-) -> Result<Loaded, StationError> {
-    let station = station.clone();
-    let (loaded, is_loaded) = sync_channel(1);
-    let thread = spawn("inspect", move || {
-        let (worker, outcome) = match Worker::load(&station, files) {
-            Ok((worker, reports)) => {
-                let used = worker
-                    .inspectors
-                    .iter()
-                    .map(|one| (one.recipe().part_type.to_string(), Used::from(one)))
-                    .collect();
-                (Some(worker), Ok(Loaded { used, reports }))
-            }
-            Err(error) => (None, Err(error)),
-        };
-        if let (Ok(()), Some(worker)) = (loaded.send(outcome), worker) {
-            let leaving = Leaving(events);
-            worker.run(&to_inspect, &leaving.0);
-        }
-    })?;
-    is_loaded.recv().unwrap_or_else(|_| {
-        // It hung up without a word: it panicked, and the panic is on standard error.
-        drop(thread);
-        Err(StationError::Thread {
+/// Waits for the inspecting thread to be ready; nothing else speaks yet.
+fn first_loaded(events: &Receiver<Event>) -> Result<Loaded, StationError> {
+    match events.recv() {
+        Ok(Event::Loaded { outcome, .. }) => *outcome,
+        // It left without a word: it panicked, and the panic is on standard error.
+        _ => Err(StationError::Thread {
             name: "inspect",
             cause: std::io::Error::other("it ended while it loaded the models"),
-        })
-    })
+        }),
+    }
 }
 
 // Only the folder itself: a missing parent is rather a disk that is not mounted.

@@ -1,12 +1,14 @@
-//! The thread that takes frames and inspects them, one part after the other.
+//! The thread that takes frames and inspects them, one part after the other; and the station's end of it.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tracing::{debug, error};
 
-use crate::domain::{Frame, Reason, Trigger, Verdict};
+use crate::domain::{Frame, ItemVersion, Reason, Trigger, Verdict};
 use crate::inspect::{Capture, Inspection, Inspector, with_causes};
 use crate::model::LoadReport;
 use crate::source::FrameSource;
@@ -14,6 +16,134 @@ use crate::source::FrameSource;
 use super::config::Station;
 use super::ready::{Files, StationError, make_ready, open_source};
 use super::run::Event;
+
+/// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
+
+/// The station's end of one inspecting thread.
+pub(super) struct WorkerLink {
+    /// Tells its news from those of the threads before it.
+    pub(super) generation: u32,
+    triggers: SyncSender<Trigger>,
+    // The deadlines of the parts that it has, in their order.
+    due: VecDeque<Instant>,
+    thread: JoinHandle<()>,
+}
+
+/// What a thread was given to inspect with.
+pub(super) struct Loaded {
+    /// By part type.
+    pub(super) used: BTreeMap<String, Used>,
+    /// What the tests of each model said.
+    pub(super) reports: Vec<(String, LoadReport)>,
+}
+
+/// What a part type is judged with, as records name it.
+#[derive(Clone)]
+pub(super) struct Used {
+    pub(super) recipe: ItemVersion,
+    pub(super) models: Vec<ItemVersion>,
+    pub(super) calibrations: Vec<ItemVersion>,
+}
+
+impl From<&Inspector> for Used {
+    fn from(inspector: &Inspector) -> Self {
+        Self {
+            recipe: inspector.recipe().version(),
+            models: inspector.models(),
+            calibrations: inspector.calibrations(),
+        }
+    }
+}
+
+impl WorkerLink {
+    /// Starts an inspecting thread, which waits for `before` to end (it has the cameras), opens the
+    /// cameras, loads and tests the models itself (a model runs on the thread that loaded it), and
+    /// says [`Event::Loaded`].
+    ///
+    /// # Errors
+    /// [`StationError::Thread`] if the system gives none.
+    pub(super) fn start(
+        generation: u32,
+        station: &Station,
+        files: impl FnOnce() -> Result<Files, StationError> + Send + 'static,
+        before: Option<JoinHandle<()>>,
+        events: SyncSender<Event>,
+    ) -> Result<Self, StationError> {
+        let (triggers, to_inspect) = sync_channel(station.deadlines.open_parts_max);
+        let station = station.clone();
+        let work = move || {
+            if before.is_some_and(|before| before.join().is_err()) {
+                error!("the inspecting thread before this one had panicked");
+            }
+            let _leaving = Leaving(generation, events.clone());
+            let (worker, outcome) = match files().and_then(|files| Worker::load(&station, files)) {
+                Ok((worker, loaded)) => (Some(worker), Ok(loaded)),
+                Err(error) => (None, Err(error)),
+            };
+            let outcome = Box::new(outcome);
+            let said = events.send(Event::Loaded {
+                generation,
+                outcome,
+            });
+            if let (Ok(()), Some(worker)) = (said, worker) {
+                worker.run(&to_inspect, generation, &events);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("inspect".to_owned())
+            .spawn(work)
+            .map_err(|cause| StationError::Thread {
+                name: "inspect",
+                cause,
+            })?;
+        Ok(Self {
+            generation,
+            triggers,
+            due: VecDeque::new(),
+            thread,
+        })
+    }
+
+    /// Hands a part over; false if the thread is gone or full.
+    pub(super) fn try_send(&mut self, trigger: Trigger) -> bool {
+        let deadline = trigger.deadline;
+        let is_taken = self.triggers.try_send(trigger).is_ok();
+        if is_taken {
+            self.due.push_back(deadline);
+        }
+        is_taken
+    }
+
+    /// The thread is done with its oldest part.
+    pub(super) fn is_done_with_one(&mut self) {
+        self.due.pop_front();
+    }
+
+    /// When the thread counts as hung, if it has a part.
+    pub(super) fn hung_at(&self) -> Option<Instant> {
+        self.due.front().map(|due| *due + HUNG_AFTER)
+    }
+
+    /// Lets the thread finish its part and end, by itself.
+    pub(super) fn end(self) -> JoinHandle<()> {
+        self.thread
+    }
+}
+
+/// Tells the station when the inspecting thread ends, by a panic too.
+struct Leaving(u32, SyncSender<Event>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let Self(generation, events) = self;
+        let generation = *generation;
+        // A station that has ended itself needs no telling.
+        if events.try_send(Event::WorkerGone { generation }).is_err() {
+            debug!("the station ended before its inspecting thread");
+        }
+    }
+}
 
 /// A part that has been inspected, with the frames for the archive.
 pub(super) struct Inspected {
@@ -27,45 +157,66 @@ pub(super) struct Inspected {
 pub(super) struct Worker {
     pub(super) sources: BTreeMap<String, Box<dyn FrameSource>>,
     pub(super) inspectors: Vec<Inspector>,
+    /// When it was loaded, on both clocks: calibrations age by the one that never jumps.
+    pub(super) loaded_at: (Instant, Timestamp),
 }
 
 impl Worker {
     /// Opens the cameras, loads and tests the models.
-    pub(super) fn load(
-        station: &Station,
-        files: Files,
-    ) -> Result<(Self, Vec<(String, LoadReport)>), StationError> {
+    fn load(station: &Station, files: Files) -> Result<(Self, Loaded), StationError> {
+        let loaded_at = (Instant::now(), Timestamp::now());
+        for calibration in files.calibrations() {
+            calibration.check_date(loaded_at.1)?;
+        }
         let ready = make_ready(station, files)?;
         ready.check_latency(station.deadlines.deadline)?;
         let mut sources = BTreeMap::new();
         for camera in &station.cameras {
             sources.insert(camera.name.clone(), open_source(camera)?);
         }
-        Ok((
-            Self {
-                sources,
-                inspectors: ready.inspectors,
-            },
-            ready.reports,
-        ))
+        let used = ready.inspectors.iter();
+        let used = used.map(|one| (one.recipe().part_type.to_string(), Used::from(one)));
+        let loaded = Loaded {
+            used: used.collect(),
+            reports: ready.reports,
+        };
+        let worker = Self {
+            sources,
+            inspectors: ready.inspectors,
+            loaded_at,
+        };
+        Ok((worker, loaded))
     }
 
     /// Works until the station hangs up.
-    pub(super) fn run(mut self, triggers: &Receiver<Trigger>, events: &SyncSender<Event>) {
+    fn run(mut self, triggers: &Receiver<Trigger>, generation: u32, events: &SyncSender<Event>) {
         while let Ok(trigger) = triggers.recv() {
             // Its deadline has answered it; the time belongs to the parts that can still be saved.
-            if trigger.deadline <= Instant::now() {
-                continue;
-            }
-            let inspected = self.inspect(trigger);
-            if events.send(Event::Inspected(Box::new(inspected))).is_err() {
+            let inspected = if trigger.deadline <= Instant::now() {
+                None
+            } else {
+                Some(Box::new(self.inspect(trigger)))
+            };
+            let event = Event::Inspected {
+                generation,
+                inspected,
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }
     }
 
+    /// What the time would be if nobody had touched the clock: a jump must change no verdict.
+    fn now_utc(&self) -> Timestamp {
+        let (at, at_utc) = self.loaded_at;
+        let since = SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX);
+        at_utc.saturating_add(since).unwrap_or(Timestamp::MAX)
+    }
+
     /// Takes the frames of one part and judges it.
     pub(super) fn inspect(&mut self, trigger: Trigger) -> Inspected {
+        let now_utc = self.now_utc();
         let fits = |inspector: &&mut Inspector| inspector.recipe().part_type == trigger.part_type;
         let Some(inspector) = self.inspectors.iter_mut().find(fits) else {
             return Inspected {
@@ -93,7 +244,7 @@ impl Worker {
                 took: started.elapsed(),
             });
         }
-        let inspection = inspector.inspect(captures, Timestamp::now());
+        let inspection = inspector.inspect(captures, now_utc);
         Inspected {
             trigger,
             inspection,

@@ -20,6 +20,7 @@ fn help_names_every_command_and_every_exit_code() {
       replay       Judges recorded pictures and draws the findings onto them
       evaluate     Measures a package or a recipe on labelled pictures, and writes a report
       line         Plays the line controller: announces parts, expects verdicts, keeps the account
+      command      Tells a running station what to do: start, stop, prepare, reset
       check        Says every mistake in a station's files, and tests its models
       teach        Teaches an anomaly model from pictures of good parts only
       model        Looks at model packages

@@ -49,6 +49,34 @@ def segment():
     return model(nodes, inits, [1, 3, HEIGHT // 2, WIDTH // 2])
 
 
+def segment_until_bright(fault):
+    """`segment` on dark and grey pictures; on bright ones it gives NaN, fails, or never comes back."""
+    made = segment()
+    graph = made.graph
+    graph.node[-1].output[0] = "scores"
+    peak = node("ReduceMax", "image", "peak", keepdims=0)
+    if fault == "nan":
+        graph.initializer.extend([const("limit", 0.9)])
+        nodes = [node("Sub", "limit peak", "room"), node("Sqrt", "room", "root"), node("Div", "root root", "factor")]
+    elif fault == "fails":
+        graph.initializer.extend([const("more", 1.1), const("ones", [1])])
+        nodes = [node("Mul", "peak more", "up"), node("Floor", "up", "place"),
+                 helper.make_node("Cast", ["place"], ["index"], to=TensorProto.INT64), node("Gather", "ones index", "factor")]
+    else:
+        graph.initializer.extend([const("more", 1.1), const("many", 2.0**62), const("start", 1)])
+        body = helper.make_graph(
+            [node("Identity", "go", "on"), node("Identity", "before", "after")], "body",
+            [helper.make_tensor_value_info("turn", TensorProto.INT64, []), helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+             helper.make_tensor_value_info("before", F32, [])],
+            [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("after", F32, [])],
+        )
+        nodes = [node("Mul", "peak more", "up"), node("Floor", "up", "is_bright"), node("Mul", "is_bright many", "turns"),
+                 helper.make_node("Cast", ["turns"], ["n_turns"], to=TensorProto.INT64),
+                 helper.make_node("Loop", ["n_turns", "", "start"], ["factor"], body=body)]
+    graph.node.extend([peak, *nodes, node("Mul", "scores factor", "out")])
+    return made
+
+
 def anomaly(out_shape=None, tail=()):
     """The grey value itself, averaged over 2 x 2 px: bright is an anomaly."""
     nodes = [

@@ -16,7 +16,7 @@ from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
-from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, three, yolo, yolox
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, segment_until_bright, three, yolo, yolox
 
 HERE = pathlib.Path(__file__).parent
 
@@ -225,6 +225,13 @@ def backbone():
     (folder / "backbone.toml").write_text(BACKBONE.format(onnx_sha256=hashlib.sha256(onnx).hexdigest()))
 
 
+def faulty():
+    """Packages whose golden vectors are right, and that go wrong on a bright picture."""
+    grey = picture((2, 2, 8, 4, 128))
+    for name, fault in [("nan-when-bright", "nan"), ("fails-when-bright", "fails"), ("blocks-when-bright", "blocks")]:
+        write(name, "segment", "class_maps", MAPS, TWO, segment_until_bright(fault), [grey, CLEAN], half=True)
+
+
 def broken():
     """Packages that must be refused, each for one reason."""
     kind = ("anomaly", "anomaly_map", ANOMALY, [("anomaly", "")])
@@ -311,4 +318,5 @@ if __name__ == "__main__":
     whole()
     whole_layouts()
     backbone()
+    faulty()
     broken()

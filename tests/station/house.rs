@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -23,6 +23,12 @@ pub(crate) struct Settings {
     pub(crate) deadline_ms: u64,
     pub(crate) open_parts_max: usize,
     pub(crate) model: &'static str,
+    /// Whether the broker keeps sessions and messages over a restart.
+    pub(crate) is_broker_persistent: bool,
+    /// More lines of the broker's configuration, in a folder that is there already.
+    pub(crate) broker_lines: fn(&Path) -> Vec<String>,
+    /// What the station file says beside that.
+    pub(crate) more: &'static str,
 }
 
 impl Default for Settings {
@@ -31,6 +37,9 @@ impl Default for Settings {
             deadline_ms: 20_000,
             open_parts_max: 4,
             model: "segment",
+            is_broker_persistent: true,
+            broker_lines: |_| Vec::new(),
+            more: "",
         }
     }
 }
@@ -46,7 +55,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let broker_folder = folder.path().join("broker");
         let broker = Broker::start(BrokerSettings {
-            is_persistent: true,
+            is_persistent: settings.is_broker_persistent,
+            lines: (settings.broker_lines)(folder.path()),
             ..BrokerSettings::local(&broker_folder)
         })
         .unwrap();
@@ -71,18 +81,44 @@ impl House {
         self.folder.path().join(name)
     }
 
+    /// Sends a command as a foreign MQTT 5 client does, with a response topic and correlation data of its own.
+    pub(crate) fn command(&self, verb: &str, payload: &str) -> Value {
+        let output = Command::new("mosquitto_rr")
+            .args(["-h", "127.0.0.1", "-p", &self.broker.port().to_string()])
+            .args(["-V", "5", "-q", "1", "-W", "30", "-F", "%D %p"])
+            .args(["-t", &format!("{PREFIX}/cmd/{verb}"), "-e", "hmi/answers"])
+            .args(["-D", "publish", "correlation-data", "mark-7", "-m", payload])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (correlation, response) = text
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("{verb}: {text}"));
+        assert_eq!(correlation, "mark-7");
+        serde_json::from_str(response).unwrap()
+    }
+
     /// A ready station and a reader that sees all that it says.
     pub(crate) fn start(&self) -> (Running, Witness) {
         let witness = Witness::start(self.broker.port());
         let running = self.run();
-        let state = witness.next("state", |state| state["state"] == "ready");
+        let state = witness.next("state", |state| state["state"] == "continuous_execution");
         assert_eq!(state["recipes"][0]["name"], "plate");
         (running, witness)
     }
 
     pub(crate) fn run(&self) -> Running {
-        let log = fs::File::create(self.path("run.log")).unwrap();
-        let child = taktgate()
+        self.run_with(&mut taktgate())
+    }
+
+    /// The station in a process that the caller has prepared.
+    pub(crate) fn run_with(&self, command: &mut Command) -> Running {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("run.log"))
+            .unwrap();
+        let child = command
             .arg("run")
             .arg(self.folder.path())
             .stderr(log)
@@ -128,6 +164,30 @@ impl House {
         .unwrap();
     }
 
+    /// Gives a part its own picture back after [`Self::hold`].
+    pub(crate) fn restore(&self, part: &str) {
+        let surface = if part == "bad" {
+            Surface::Bad
+        } else {
+            Surface::Good
+        };
+        let path = self.path(&format!("frames/{part}.png"));
+        let is_pipe =
+            std::os::unix::fs::FileTypeExt::is_fifo(&fs::metadata(&path).unwrap().file_type());
+        if is_pipe {
+            // Who waits at the pipe gets the picture from it; from now on there is a file.
+            let file = self.path("restored.png");
+            fs::write(&file, picture(surface)).unwrap();
+            let pipe = fs::File::options()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .unwrap();
+            (&pipe).write_all(&picture(surface)).unwrap();
+            fs::rename(file, &path).unwrap();
+        }
+    }
+
     pub(crate) fn kill_broker(&self) {
         let pid = self.broker.pid().to_string();
         assert!(
@@ -150,22 +210,33 @@ impl House {
     }
 
     pub(crate) fn publish(&self, leaf: &str, payload: &str) {
-        let port = self.broker.port().to_string();
-        let status = Command::new("mosquitto_pub")
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-q",
-                "1",
-                "-t",
-                &format!("{PREFIX}/{leaf}"),
-            ])
-            .args(["-m", payload])
-            .status()
+        assert!(self.try_publish(leaf, payload.as_bytes()), "no broker");
+    }
+
+    /// False if no broker takes it. The broker forgets it after two seconds, as a line would have it.
+    pub(crate) fn try_publish(&self, leaf: &str, payload: &[u8]) -> bool {
+        let how = if payload.is_empty() { "-n" } else { "-s" };
+        self.publisher(leaf, &[how], payload)
+    }
+
+    /// One message a line, over one connection.
+    pub(crate) fn publish_lines(&self, leaf: &str, lines: &str) {
+        assert!(self.publisher(leaf, &["-l"], lines.as_bytes()), "no broker");
+    }
+
+    fn publisher(&self, leaf: &str, how: &[&str], input: &[u8]) -> bool {
+        let mut child = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.broker.port().to_string()])
+            .args(["-V", "5", "-q", "1", "-t", &format!("{PREFIX}/{leaf}")])
+            .args(["-D", "publish", "message-expiry-interval", "2"])
+            .args(how)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
             .unwrap();
-        assert!(status.success());
+        // A client that finds no broker ends before it has read anything.
+        let written = child.stdin.take().unwrap().write_all(input);
+        child.wait().unwrap().success() && written.is_ok()
     }
 }
 
@@ -182,6 +253,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Another process, which ends with the test too.
+    pub(crate) fn of(child: Child) -> Self {
+        let log = PathBuf::from("/dev/null");
+        Self { child, log }
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(
@@ -195,6 +272,11 @@ impl Running {
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// What was logged until now is no news any more.
+    pub(crate) fn forget_log(&mut self) {
+        fs::write(&self.log, "").unwrap();
     }
 
     pub(crate) fn log(&self) -> String {
@@ -261,6 +343,20 @@ impl Witness {
         }
     }
 
+    /// The next JSON message on any leaf, if one comes in time.
+    pub(crate) fn listen(&self, until: Instant) -> Option<(String, Value)> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let (topic, bytes) = read_line(&self.lines.recv_timeout(left).ok()?);
+            let leaf = topic
+                .strip_prefix(PREFIX)
+                .and_then(|leaf| leaf.strip_prefix('/'));
+            if let (Some(leaf), Ok(payload)) = (leaf, serde_json::from_slice(&bytes)) {
+                return Some((leaf.to_owned(), payload));
+            }
+        }
+    }
+
     /// The next message on a leaf, as bytes; those on other leaves are kept for later.
     pub(crate) fn next_bytes(&self, leaf: &str) -> Vec<u8> {
         let topic = format!("{PREFIX}/{leaf}");
@@ -275,13 +371,11 @@ impl Witness {
                 .lines
                 .recv_timeout(left)
                 .unwrap_or_else(|_| panic!("nothing on {leaf}"));
-            let (found, hex) = line.split_once(' ').unwrap();
-            let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-            let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+            let (found, bytes) = read_line(&line);
             if found == topic {
                 return bytes;
             }
-            kept.push((found.to_owned(), bytes));
+            kept.push((found, bytes));
         }
     }
 
@@ -297,6 +391,14 @@ impl Drop for Witness {
             eprintln!("the reader was gone already: {error}");
         }
     }
+}
+
+/// Topic and bytes from a line of `mosquitto_sub -F "%t %x"`.
+fn read_line(line: &str) -> (String, Vec<u8>) {
+    let (topic, hex) = line.split_once(' ').unwrap();
+    let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let bytes = (0..hex.len()).step_by(2).map(digits).collect();
+    (topic.to_owned(), bytes)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -362,10 +464,11 @@ threads = 1
 [[cameras]]
 name = "cam"
 source = {{ folder = {{ path = "frames", order = "by_part" }} }}
-"#,
+{}"#,
         settings.deadline_ms,
         settings.deadline_ms / 2,
-        settings.open_parts_max
+        settings.open_parts_max,
+        settings.more
     )
 }
 

@@ -136,13 +136,16 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// `None` for messages that no tag shows: records, events, and answers that are only repeated.
+    /// `None` for messages that no tag shows: records, events, responses, and answers that are only repeated.
     pub(super) fn of(outgoing: &Outgoing) -> Option<Self> {
         match outgoing {
             Outgoing::Verdict { payload, .. } if !payload.repeated => Some(of_verdict(payload)),
             Outgoing::State(state) => Some(of_state(state)),
             Outgoing::Health(health) => Some(of_health(health)),
-            Outgoing::Verdict { .. } | Outgoing::Record { .. } | Outgoing::Event(_) => None,
+            Outgoing::Verdict { .. }
+            | Outgoing::Record { .. }
+            | Outgoing::Response { .. }
+            | Outgoing::Event(_) => None,
         }
     }
 }

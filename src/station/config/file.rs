@@ -22,6 +22,12 @@ pub(super) struct StationFile {
     #[serde(default)]
     pub(super) deadlines: DeadlinesFile,
     #[serde(default)]
+    pub(super) control: ControlFile,
+    #[serde(default)]
+    pub(super) handshake: HandshakeFile,
+    #[serde(default)]
+    pub(super) outbox: OutboxFile,
+    #[serde(default)]
     pub(super) onnxruntime: OnnxRuntimeFile,
     #[serde(default)]
     pub(super) archive: ArchiveFile,
@@ -106,6 +112,40 @@ impl Default for DeadlinesFile {
             deadline_ms: 2_000,
             answer_margin_ms: 20,
             open_parts_max: 4,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ControlFile {
+    pub(super) start: StartFile,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StartFile {
+    #[default]
+    Automatic,
+    Commanded,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HandshakeFile {
+    pub(super) ack_window_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OutboxFile {
+    pub(super) backfill_per_s: u32,
+}
+
+impl Default for OutboxFile {
+    fn default() -> Self {
+        Self {
+            backfill_per_s: 200,
         }
     }
 }

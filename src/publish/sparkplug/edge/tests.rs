@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::publish::command::Reply;
+
 use super::*;
 
 /// What may happen to a node.
@@ -159,6 +161,7 @@ fn state(online: &str, timestamp: u64) -> Delivery {
         topic: "spBv1.0/STATE/scada".to_owned(),
         payload: format!(r#"{{"online":{online},"timestamp":{timestamp}}}"#).into(),
         is_retained: false,
+        reply: Reply::default(),
     }
 }
 
@@ -176,6 +179,7 @@ fn rebirth() -> Delivery {
         topic: "spBv1.0/g/NCMD/st".to_owned(),
         payload: payload.encode_to_vec(),
         is_retained: false,
+        reply: Reply::default(),
     }
 }
 

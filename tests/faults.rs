@@ -1,0 +1,70 @@
+//! The fault bench: each row injects a fault into a running station and keeps the account of what the
+//! line was told. `make faults` runs all of it at length and writes `docs/faults.md`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(
+    clippy::print_stderr,
+    reason = "what a test skips or finds gone is said aloud"
+)]
+
+#[path = "faults/bench.rs"]
+mod bench;
+#[path = "station/house.rs"]
+#[expect(dead_code, reason = "the station's own tests use the rest")]
+mod house;
+#[path = "faults/line.rs"]
+mod line;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/proxy.rs"]
+mod proxy;
+#[path = "faults/security.rs"]
+mod security;
+#[path = "faults/station.rs"]
+mod station;
+#[path = "faults/table.rs"]
+mod table;
+
+use bench::{Row, Scale};
+
+macro_rules! faults {
+    ($($room:ident::$name:ident,)*) => {
+        /// Every row of the table.
+        const ALL: &[fn(Scale) -> Row] = &[$($room::$name),*];
+
+        mod quick {
+            $(
+                #[test]
+                fn $name() {
+                    crate::$room::$name(crate::Scale::Quick);
+                }
+            )*
+        }
+    };
+}
+
+faults! {
+    network::broker_restarted,
+    network::broker_without_its_session,
+    network::connection_cut,
+    network::half_open,
+    network::slow_network,
+    network::stalled_network,
+    network::slow_subscriber,
+    line::repeated_and_out_of_order,
+    line::storm,
+    line::rubbish,
+    security::server_certificate_expired,
+    security::client_certificate_foreign,
+    station::killed,
+    station::disk_full,
+    station::disk_read_only,
+    station::damaged_page,
+    station::clock_stepped,
+    station::camera_hangs,
+    station::camera_vanishes,
+    station::model_gives_nan,
+    station::model_fails,
+    station::model_blocks,
+}

@@ -1,0 +1,63 @@
+//! What a line controller does wrong.
+
+use crate::bench::{Bench, Row, Scale, as_seen, as_seen_or};
+use crate::house::Settings;
+
+pub(crate) fn repeated_and_out_of_order(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings::default());
+    let n_times = scale.of(5, 100);
+    for round in 0..n_times {
+        let base = 10 * round;
+        for (offset, part) in [(1, "good"), (3, "bad"), (2, "good"), (3, "bad"), (3, "bad")] {
+            bench.announce_again(base + offset, part);
+            bench.wait_for_verdict(base + offset);
+        }
+    }
+    let correct =
+        "one inspection and one first answer each; the same answer again, marked `repeated`";
+    let row = bench.account(
+        "triggers doubled and out of order",
+        correct,
+        n_times,
+        as_seen,
+    );
+    row.all_answered()
+}
+
+pub(crate) fn storm(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings {
+        deadline_ms: 4_000,
+        ..Settings::default()
+    });
+    let n_parts = scale.of(1_000, 20_000);
+    bench.storm("bad", n_parts);
+    let correct = "each is answered once: judged, or `overload` at once";
+    let row = bench.account("trigger storm", correct, n_parts, as_seen_or("overload"));
+    row.all_answered()
+}
+
+pub(crate) fn rubbish(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings::default());
+    let n_times = scale.of(3, 50);
+    let (large, deep) = (" ".repeat(64 * 1024), "[".repeat(10_000));
+    let all: [&[u8]; 5] = [b"\xff\xfe", large.as_bytes(), deep.as_bytes(), b"{}", b""];
+    for _ in 0..n_times {
+        for leaf in ["cmd/trigger", "cmd/stop", "ack"] {
+            for payload in all {
+                assert!(bench.house.try_publish(leaf, payload), "{leaf}");
+            }
+        }
+        for kind in ["bad_trigger", "bad_command", "bad_ack"] {
+            for _ in 0..5 {
+                bench.wait_for_event(kind);
+            }
+        }
+        bench.one_by_one(2);
+    }
+    let correct = "said on `event`, opens no part, does nothing; the next part is judged";
+    let injected = n_times * 15;
+    let fault = "oversize, invalid UTF-8, nested, empty payloads";
+    bench
+        .account(fault, correct, injected, as_seen)
+        .all_answered()
+}

@@ -1,0 +1,125 @@
+//! Certificates that are not right: the station stays out and says why, and comes in when they are.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+
+use crate::bench::{Bench, Row, Scale, TLS_PORT, as_seen};
+use crate::house::Settings;
+
+const TLS: &str = "[mqtt.tls]\nca = \"secret/ca.pem\"\ncertificate = \"secret/st.pem\"\nkey = \"secret/st.key\"\n";
+
+/// A second listener of the broker, for the station alone, with certificates of its own authority.
+fn listener(folder: &Path) -> Vec<String> {
+    let secret = folder.join("secret");
+    fs::create_dir_all(&secret).unwrap();
+    let authority = authority("plant");
+    fs::write(secret.join("ca.pem"), authority.pem()).unwrap();
+    issue(&secret, "broker", &authority, 2100);
+    issue(&secret, "st", &authority, 2100);
+    // What is wrong lies beside what is right, to be exchanged.
+    issue(&secret, "broker-expired", &authority, 2020);
+    issue(&secret, "st-foreign", &self::authority("foreign"), 2100);
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = port.local_addr().unwrap().port();
+    fs::write(folder.join(TLS_PORT), port.to_string()).unwrap();
+    let file = |name: &str| secret.join(name).display().to_string();
+    vec![
+        format!("listener {port} 127.0.0.1"),
+        format!("cafile {}", file("ca.pem")),
+        format!("certfile {}", file("broker.pem")),
+        format!("keyfile {}", file("broker.key")),
+        "require_certificate true".to_owned(),
+    ]
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issue(folder: &Path, name: &str, by: &CertifiedIssuer<'static, KeyPair>, until_year: i32) {
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2019, 1, 1);
+    params.not_after = date_time_ymd(until_year, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, by).unwrap();
+    fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+impl Bench {
+    /// Exchanges two certificates and their keys.
+    fn exchange(&self, one: &str, other: &str) {
+        for end in ["pem", "key"] {
+            let path = |name: &str| self.house.path(&format!("secret/{name}.{end}"));
+            fs::rename(path(one), path("kept")).unwrap();
+            fs::rename(path(other), path(one)).unwrap();
+            fs::rename(path("kept"), path(other)).unwrap();
+        }
+    }
+}
+
+fn tls() -> Settings {
+    Settings {
+        more: TLS,
+        broker_lines: listener,
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn server_certificate_expired(scale: Scale) -> Row {
+    let mut bench = Bench::stopped(&tls());
+    bench.start();
+    let n_times = scale.of(1, 10);
+    for _ in 0..n_times {
+        bench.one_by_one(2);
+        bench.exchange("broker", "broker-expired");
+        bench.restart_broker();
+        bench.proxy.set(crate::proxy::Weather::Fair);
+        bench.announce("good");
+        bench.wait_for_log("expired");
+        bench.exchange("broker", "broker-expired");
+        bench.restart_broker();
+        bench.proxy.set(crate::proxy::Weather::Fair);
+        bench.wait_for_state("continuous_execution");
+        bench.one_by_one(2);
+    }
+    let correct =
+        "does not connect and says why; comes in by itself when the certificate is renewed";
+    let row = bench.account("expired server certificate", correct, n_times, as_seen);
+    row.nothing_lost()
+}
+
+pub(crate) fn client_certificate_foreign(scale: Scale) -> Row {
+    let mut bench = Bench::stopped(&tls());
+    let n_times = scale.of(1, 10);
+    for _ in 0..n_times {
+        bench.exchange("st", "st-foreign");
+        bench.running = Some(bench.house.run());
+        bench.announce("good");
+        bench.wait_for_log("certificate");
+        bench.exchange("st", "st-foreign");
+        bench.wait_for_state("continuous_execution");
+        bench.one_by_one(2);
+        bench.running.as_mut().unwrap().forget_log();
+        bench.kill("-TERM");
+    }
+    bench.start();
+    bench.one_by_one(1);
+    let correct = "the broker lets it not in, and it says why; comes in when its files are right";
+    let row = bench.account(
+        "client certificate of a foreign authority",
+        correct,
+        n_times,
+        as_seen,
+    );
+    row.nothing_lost()
+}
