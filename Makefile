@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters clean
+.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -62,6 +62,9 @@ figures: ## the table of models/README.md: all models that are here on the label
 
 exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 GB, a minute)
 	@scripts/exporters.sh
+
+sparkplug-tools: ## the foreign readers that the Sparkplug tests ask, in .deps/sparkplug (60 MB, half a minute)
+	@scripts/sparkplug-tools.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean

@@ -28,7 +28,7 @@ const ROOMS: [&str; 19] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 23] = [
+const CRATES: [(&str, &str); 24] = [
     ("anstream", "app"),
     ("axum", "web"),
     ("base64", "page"),
@@ -46,6 +46,7 @@ const CRATES: [(&str, &str); 23] = [
     ("ort", "model"),
     ("owo_colors", "app"),
     ("prometheus_client", "web"),
+    ("prost", "publish"),
     ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),

@@ -1,6 +1,7 @@
 //! The wire: MQTT topics, payloads with their schema number, and the two sides that speak them.
 //!
 //! `docs/wire.md` is the contract for whoever programs the line. The only room that names rumqttc.
+//! `sparkplug/` is a second plane for hosts that read tags; no verdict depends on it.
 
 mod backoff;
 mod broker;
@@ -17,6 +18,7 @@ mod plc;
 mod post;
 mod publisher;
 mod session;
+mod sparkplug;
 mod status;
 mod task;
 mod topics;
@@ -37,6 +39,7 @@ pub use plc::{PLC_BLOCK_LENGTH, PlcBlock, PlcError};
 pub use post::{IN_FLIGHT_MAX, RECORDS_IN_FLIGHT_MAX};
 pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
 pub use session::StopError;
+pub use sparkplug::{HISTORY_MAX, SAMPLES_MAX, Sparkplug, SparkplugError, SparkplugSettings};
 pub use status::{
     EventPayload, HealthPayload, ItemPayload, RecordEnvelope, StatePayload, StationState,
     StoragePayload,

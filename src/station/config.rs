@@ -1,6 +1,7 @@
 //! The station file as written and checked: who the station is, where its things lie, how fast it answers.
 
 mod file;
+mod sparkplug;
 mod storage;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, SizePx};
 use crate::model::{Provider, SessionOptions};
-use crate::publish::{Connection, Protocol, Tls, Topics};
+use crate::publish::{Connection, Protocol, SparkplugSettings, Tls, Topics};
 use crate::record::ArchiveRules;
 use crate::source::{CameraFormat, CameraSelect, Order};
 
@@ -46,6 +47,8 @@ pub struct Station {
     pub connection: Connection,
     /// Where its messages go.
     pub topics: Topics,
+    /// The Sparkplug plane, if there is one.
+    pub sparkplug: Option<SparkplugSettings>,
     /// When answers are due.
     pub deadlines: Deadlines,
     /// Who starts the work.
@@ -133,6 +136,8 @@ impl Station {
         );
         let topics = checks.take("mqtt", topics);
         let connection = check_connection(folder, &file, &mut checks);
+        let plane = file.sparkplug.as_ref();
+        let sparkplug = plane.and_then(|plane| sparkplug::check(plane, &file.station, &mut checks));
         let deadlines = check_deadlines(&file.deadlines, &mut checks);
         let session = check_session(&file.onnxruntime, &mut checks);
         let ack_window = file.handshake.ack_window_ms.map(|window_ms| {
@@ -164,6 +169,7 @@ impl Station {
             broker_embedded: file.mqtt.broker == BrokerFile::Embedded,
             connection,
             topics,
+            sparkplug,
             deadlines,
             start: match file.control.start {
                 StartFile::Automatic => Start::Automatic,

@@ -12,7 +12,7 @@ use crate::domain::{ItemVersion, Reason, Trigger};
 use crate::gate::{Admission, Gate, Outcome};
 use crate::inspect::with_causes;
 use crate::publish::{
-    Broker, Command, EventPayload, HealthPayload, Incoming, Minded, Outgoing, Publisher,
+    Broker, Command, EventPayload, HealthPayload, Incoming, Minded, Outgoing, Publisher, Sparkplug,
     StatePayload, StationState, VerdictPayload,
 };
 use crate::record::{ImageArchive, RecordStore};
@@ -31,6 +31,7 @@ use super::worker::{Inspected, Loaded, Used, WorkerLink};
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP_MAX: Duration = Duration::from_secs(3);
+const SPARKPLUG_STOP_MAX: Duration = Duration::from_secs(1);
 
 /// Everything that can happen to a station.
 pub(super) enum Event {
@@ -62,6 +63,7 @@ pub(super) struct Live {
     pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) publisher: Publisher,
+    pub(super) sparkplug: Option<Sparkplug>,
     pub(super) broker: Option<Broker>,
     pub(super) worker: Option<WorkerLink>,
     // The thread before it, on its way out: the next one waits for its cameras.
@@ -345,6 +347,9 @@ impl Live {
     }
 
     pub(super) fn publish(&mut self, outgoing: Outgoing) {
+        if let Some(plane) = &self.sparkplug {
+            plane.hear(&outgoing);
+        }
         if let Err(error) = self.publisher.try_send(outgoing) {
             self.counters.missed += 1;
             error!(
@@ -379,6 +384,13 @@ impl Live {
                 station = name,
                 error = with_causes(&error),
                 "the broker was not told everything"
+            );
+        }
+        if let Some(Err(error)) = self.sparkplug.map(|plane| plane.stop(SPARKPLUG_STOP_MAX)) {
+            warn!(
+                station = name,
+                error = with_causes(&error),
+                "no goodbye on the Sparkplug plane"
             );
         }
         let counts = self.archive.stop();

@@ -12,7 +12,8 @@ use tracing::{error, warn};
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
 use crate::publish::{
-    Broker, BrokerSettings, DeadlineLimits, Publisher, StatePayload, StationState,
+    Broker, BrokerSettings, DeadlineLimits, Publisher, Sparkplug, SparkplugSettings, StatePayload,
+    StationState,
 };
 use crate::record::{ImageArchive, RecordStore};
 
@@ -102,6 +103,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let live = Live {
         vitals: vitals.clone(),
         publisher: start_publisher(&station, events.clone())?,
+        sparkplug: start_sparkplug(&station)?,
         outbox: Outbox::new(&store, station.backfill_per_s)?,
         control: Control::starting(),
         recovery: Recovery::default(),
@@ -186,6 +188,15 @@ fn start_publisher(
         limits,
         move |incoming| events.try_send(Event::Incoming(incoming)).is_ok(),
     )?)
+}
+
+/// The second plane, where the station file has its table.
+fn start_sparkplug(station: &Station) -> Result<Option<Sparkplug>, StationError> {
+    let bd_seq_file = station.data.join("sparkplug-bdseq");
+    let start = |settings: &SparkplugSettings| {
+        Sparkplug::start(station.connection.clone(), settings.clone(), &bd_seq_file)
+    };
+    Ok(station.sparkplug.as_ref().map(start).transpose()?)
 }
 
 fn spawn(

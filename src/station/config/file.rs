@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::source::FourCc;
 
+use super::sparkplug::SparkplugFile;
 use super::storage::StorageFile;
 
 #[derive(Deserialize)]
@@ -19,6 +20,7 @@ pub(super) struct StationFile {
     pub(super) calibrations: PathBuf,
     pub(super) data: PathBuf,
     pub(super) mqtt: MqttFile,
+    pub(super) sparkplug: Option<SparkplugFile>,
     #[serde(default)]
     pub(super) deadlines: DeadlinesFile,
     #[serde(default)]
