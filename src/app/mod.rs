@@ -11,6 +11,7 @@ mod model;
 mod print;
 mod replay;
 mod run;
+mod schema;
 mod teach;
 
 use std::io::IsTerminal;
@@ -97,6 +98,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Writes a commented station folder to start from.
     Init(init::InitArgs),
+    /// Prints the wire contract for machines: JSON Schemas, AsyncAPI, Structured Text.
+    Schema(schema::SchemaArgs),
     /// Writes the completions of a shell to standard output.
     Completions(completions::CompletionsArgs),
 }
@@ -150,6 +153,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Broker(args) => broker::broker(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Init(args) => init::init(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

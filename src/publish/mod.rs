@@ -2,6 +2,7 @@
 //!
 //! `docs/wire.md` is the contract for whoever programs the line. The only room that names rumqttc.
 
+mod asyncapi;
 mod backoff;
 mod broker;
 mod connection;
@@ -14,6 +15,7 @@ mod payload;
 mod plc;
 mod post;
 mod publisher;
+mod schema;
 mod session;
 mod status;
 mod task;
@@ -24,12 +26,13 @@ pub use broker::{Broker, BrokerError, BrokerSettings, Minded};
 pub use connection::{Connection, ConnectionError, Protocol, Tls};
 pub use controller::{Controller, ControllerEvent};
 pub use payload::{
-    AckPayload, Arrival, DeadlineLimits, PAYLOAD_MAX, PayloadError, RECORD_MAX, SCHEMA,
-    TriggerPayload,
+    AckPayload, Arrival, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, PAYLOAD_MAX,
+    PayloadError, RECORD_MAX, SCHEMA, TriggerPayload,
 };
 pub use plc::{PLC_BLOCK_LENGTH, PlcBlock, PlcError};
 pub use post::{IN_FLIGHT_MAX, RECORDS_IN_FLIGHT_MAX};
 pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
+pub use schema::{Document, documents};
 pub use session::StopError;
 pub use status::{
     EventPayload, HealthPayload, ItemPayload, RecordEnvelope, StatePayload, StationState,

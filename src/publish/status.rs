@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ItemVersion;
+use crate::record::RecordForm;
 
 use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
 
 /// The states of OPC 40100-1, and `offline` for a station that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StationState {
     /// Not connected; said by the broker in the station's name, or by the station when it stops.
@@ -33,7 +35,7 @@ pub enum StationState {
 }
 
 /// A recipe, model package or calibration in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ItemPayload {
     /// Its name.
     pub name: String,
@@ -54,9 +56,10 @@ impl From<&ItemVersion> for ItemPayload {
 }
 
 /// The station's state: `state`, retained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct StatePayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
@@ -120,9 +123,10 @@ impl StatePayload {
 }
 
 /// Counters since the station started: `health`, retained.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 pub struct HealthPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
@@ -181,9 +185,10 @@ impl HealthPayload {
 }
 
 /// What a person should know: `event`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct EventPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// One word for machines: `camera_lost`, `disk_full`.
     pub kind: String,
@@ -222,13 +227,15 @@ impl EventPayload {
 }
 
 /// An inspection record on its way: `record`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RecordEnvelope {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Whether it was delivered later than its verdict because the broker was away.
     pub is_historical: bool,
     /// The record in its own schema.
+    #[schemars(with = "RecordForm")]
     pub record: serde_json::Value,
 }
 

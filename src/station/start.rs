@@ -12,7 +12,10 @@ use tracing::{debug, error, warn};
 use crate::domain::Trigger;
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
-use crate::publish::{Broker, BrokerSettings, DeadlineLimits, Publisher, StatePayload};
+use crate::publish::{
+    Broker, BrokerSettings, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, Publisher,
+    StatePayload,
+};
 use crate::record::{ImageArchive, RecordStore};
 
 use super::config::Station;
@@ -25,8 +28,6 @@ use super::worker::Worker;
 /// Events that wait for the station's loop; more are held back by the network's thread, which has a limit of its own.
 const EVENTS_MAX: usize = 256;
 const HEALTH_FIRST: Duration = Duration::from_secs(1);
-const DEADLINE_MIN_MS: u64 = 5;
-const DEADLINE_MAX_MS: u64 = 60_000;
 
 /// A started station.
 pub struct Handle {
