@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lint-tools bench figures train-setup models-real exporters clean
+.PHONY: help setup demo test lint lint-tools bench figures train-setup models-real exporters schema-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -59,6 +59,9 @@ figures: ## the table of models/README.md: all models that are here on the label
 
 exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 GB, a minute)
 	@scripts/exporters.sh
+
+schema-tools: ## the foreign readers of docs/schema that its tests run, in .deps/schema-tools (100 MB, half a minute)
+	@scripts/schema-tools.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean
