@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools clean
+.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -65,6 +65,9 @@ exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 G
 
 sparkplug-tools: ## the foreign readers that the Sparkplug tests ask, in .deps/sparkplug (60 MB, half a minute)
 	@scripts/sparkplug-tools.sh
+
+schema-tools: ## the foreign readers of docs/schema that its tests run, in .deps/schema-tools (100 MB, half a minute)
+	@scripts/schema-tools.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean

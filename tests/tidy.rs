@@ -189,6 +189,17 @@ fn each_outside_crate_has_one_room() {
 }
 
 #[test]
+fn schemas_stay_with_the_wire_forms() {
+    let faults: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| !["publish", "record"].contains(&source.room.as_str()))
+        .filter(|source| source.code.iter().any(|line| names(line, "schemars")))
+        .map(|source| source.path.display().to_string())
+        .collect();
+    check("only publish/ and record/ name schemars", &faults);
+}
+
+#[test]
 fn the_ground_reads_no_clock_and_does_no_io() {
     let mut faults = Vec::new();
     for source in sources()

@@ -13,6 +13,7 @@ mod print;
 mod record;
 mod replay;
 mod run;
+mod schema;
 mod supervisor;
 mod teach;
 
@@ -105,6 +106,8 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Writes a commented station folder to start from.
     Init(init::InitArgs),
+    /// Prints the wire contract for machines: JSON Schemas, AsyncAPI, Structured Text.
+    Schema(schema::SchemaArgs),
     /// Writes the completions of a shell to standard output.
     Completions(completions::CompletionsArgs),
 }
@@ -160,6 +163,7 @@ pub(crate) fn main() -> ExitCode {
         Task::Broker(args) => broker::broker(&args),
         Task::Demo(args) => demo::demo(&args),
         Task::Init(args) => init::init(&args),
+        Task::Schema(args) => schema::schema(&args),
         Task::Completions(args) => completions::completions(&args),
     };
     match done {

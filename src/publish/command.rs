@@ -4,9 +4,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Name, NameError};
+use crate::record::fields::NameText;
 
 use super::payload::{PAYLOAD_MAX, PayloadError, SCHEMA, parse, to_json};
 use super::post::{Delivery, Message};
@@ -19,7 +21,7 @@ pub const RESPONSE_TOPIC_MAX: usize = 256;
 pub const CORRELATION_MAX: usize = 64;
 
 /// What a station can be told to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Read recipes, calibrations and models anew, prove the models, open the cameras.
@@ -75,23 +77,27 @@ impl fmt::Display for Verb {
 }
 
 /// What comes on `cmd/<verb>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Comes back in the response; tells answers apart where MQTT 5 correlation data is not at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NameText>")]
     pub id: Option<String>,
     /// Which recipe, for `prepare_recipe` and `unprepare_recipe`; all of them without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NameText>")]
     pub part_type: Option<String>,
 }
 
 /// What became of a command: `cmd/response`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ResponsePayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
@@ -145,12 +151,10 @@ pub enum CommandError {
         verb: Verb,
     },
     /// A name that is none.
-    #[error("`{field}` of `{verb}` cannot be used")]
+    #[error("`{field}` of the command cannot be used")]
     Name {
         /// The field.
         field: &'static str,
-        /// The verb.
-        verb: Verb,
         /// The cause.
         source: NameError,
     },
@@ -185,21 +189,9 @@ impl Command {
         if delivery.is_retained {
             return Err(CommandError::Retained { verb });
         }
-        let payload: CommandPayload = parse("command", &delivery.payload, PAYLOAD_MAX)?;
-        let name = |field, text: String| {
-            Name::new(&text).map_err(|source| CommandError::Name {
-                field,
-                verb,
-                source,
-            })
-        };
-        if let Some(id) = payload.id.clone() {
-            name("id", id)?;
-        }
-        let part_type = payload
-            .part_type
-            .map(|text| name("part_type", text))
-            .transpose()?;
+        let payload = CommandPayload::parse(&delivery.payload)?;
+        let part_type = payload.part_type.as_deref();
+        let part_type = part_type.map(|text| name("part_type", text)).transpose()?;
         if part_type.is_some() && !matches!(verb, Verb::PrepareRecipe | Verb::UnprepareRecipe) {
             return Err(CommandError::NoPartType { verb });
         }
@@ -222,6 +214,25 @@ impl Command {
             reply,
         })
     }
+}
+
+impl CommandPayload {
+    /// Reads the bytes of `cmd/<verb>`.
+    ///
+    /// # Errors
+    /// [`CommandError`] says what to write instead.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CommandError> {
+        let payload: Self = parse("command", bytes, PAYLOAD_MAX)?;
+        let texts = [("id", &payload.id), ("part_type", &payload.part_type)];
+        for (field, text) in texts {
+            text.as_deref().map(|text| name(field, text)).transpose()?;
+        }
+        Ok(payload)
+    }
+}
+
+fn name(field: &'static str, text: &str) -> Result<Name, CommandError> {
+    Name::new(text).map_err(|source| CommandError::Name { field, source })
 }
 
 impl ResponsePayload {

@@ -3,6 +3,7 @@
 //! `docs/wire.md` is the contract for whoever programs the line. The only room that names rumqttc.
 //! `sparkplug/` is a second plane for hosts that read tags; no verdict depends on it.
 
+mod asyncapi;
 mod backoff;
 mod broker;
 mod command;
@@ -17,6 +18,7 @@ mod payload;
 mod plc;
 mod post;
 mod publisher;
+mod schema;
 mod session;
 mod sparkplug;
 mod status;
@@ -32,12 +34,13 @@ pub use command::{
 pub use connection::{Connection, ConnectionError, Protocol, Tls};
 pub use controller::{Controller, ControllerEvent};
 pub use payload::{
-    AckPayload, Arrival, DeadlineLimits, PAYLOAD_MAX, PayloadError, RECORD_MAX, SCHEMA,
-    TriggerPayload,
+    AckPayload, Arrival, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, PAYLOAD_MAX,
+    PayloadError, RECORD_MAX, SCHEMA, TriggerPayload,
 };
 pub use plc::{PLC_BLOCK_LENGTH, PlcBlock, PlcError};
 pub use post::{IN_FLIGHT_MAX, RECORDS_IN_FLIGHT_MAX};
 pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
+pub use schema::{Document, documents};
 pub use session::StopError;
 pub use sparkplug::{HISTORY_MAX, SAMPLES_MAX, Sparkplug, SparkplugError, SparkplugSettings};
 pub use status::{

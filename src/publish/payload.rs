@@ -8,13 +8,21 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Name, NameError, Sequence, Trigger};
+use crate::record::fields::NameText;
 
 /// The schema number of all payloads; a changed payload has a new number.
 pub const SCHEMA: u32 = 1;
+
+/// The shortest deadline that a trigger may ask for.
+pub const DEADLINE_MIN_MS: u64 = 5;
+
+/// The longest.
+pub const DEADLINE_MAX_MS: u64 = 60_000;
 
 /// Largest trigger or acknowledgement in bytes.
 pub const PAYLOAD_MAX: usize = 16 * 1024;
@@ -96,25 +104,31 @@ pub enum PayloadError {
 }
 
 /// A part is there: `cmd/trigger`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The controller's count; the answer carries it back.
     pub sequence: Sequence,
     /// The part.
+    #[schemars(with = "NameText")]
     pub part_id: String,
     /// Its type; chooses the recipe.
+    #[schemars(with = "NameText")]
     pub part_type: String,
     /// The lot it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NameText>")]
     pub lot: Option<String>,
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NameText>")]
     pub supplier: Option<String>,
     /// How long the line waits for the answer; without it the station's own limit holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = DEADLINE_MIN_MS, max = DEADLINE_MAX_MS))]
     pub deadline_ms: Option<u64>,
 }
 
@@ -195,10 +209,11 @@ fn name(field: &'static str, text: &str) -> Result<Name, PayloadError> {
 }
 
 /// What the controller did with a verdict: `ack`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AckPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The part's count.
     pub sequence: Sequence,

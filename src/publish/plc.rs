@@ -1,21 +1,7 @@
 //! The verdict in 32 bytes for controllers that do not read JSON: `verdict/plc`.
 //!
-//! All numbers are unsigned and big-endian unless said otherwise.
-//!
-//! | byte | length | content |
-//! | ---: | ---: | --- |
-//! | 0 | 2 | `54 47` hexadecimal, "TG" |
-//! | 2 | 1 | schema of this block: 1 |
-//! | 3 | 1 | result (OPC 40001-101): 1 OK, 2 not OK, 3 not decidable |
-//! | 4 | 4 | sequence of the trigger |
-//! | 8 | 1 | reason of result 3 ([`Reason::wire_code`]), else 0 |
-//! | 9 | 1 | flags: bit 0 = repeated answer; bits 1 to 7 are 0 |
-//! | 10 | 2 | number of findings, 65535 = that many or more |
-//! | 12 | 2 | number of the worst finding's class in its standard, 0 = none |
-//! | 14 | 2 | valid for so many milliseconds after byte 20, 65535 = that many or more |
-//! | 16 | 4 | milliseconds from trigger to verdict |
-//! | 20 | 8 | decided at, milliseconds since 1970-01-01 UTC, signed |
-//! | 28 | 4 | CRC-32 of bytes 0 to 27 (ISO-HDLC, as in zip and Ethernet) |
+//! All numbers are unsigned and big-endian unless said otherwise; [`layout`] says which byte holds
+//! what, and `docs/wire.md` shows the same table.
 //!
 //! The CRC has 32 bits because they fill the block to a round size, and because every PLC library
 //! that has a CRC at all has this one.
@@ -28,6 +14,12 @@ use crate::domain::{Reason, Sequence, Verdict};
 
 use super::verdict::VerdictPayload;
 use super::{PayloadError, SCHEMA};
+use layout::Field;
+
+mod iec;
+mod layout;
+
+pub(super) use iec::structured_text;
 
 /// Length of the block in bytes.
 pub const PLC_BLOCK_LENGTH: usize = 32;
@@ -37,7 +29,6 @@ const MAGIC: [u8; 2] = *b"TG";
 const BLOCK_SCHEMA: u8 = SCHEMA.to_be_bytes()[3];
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 const FLAG_REPEATED: u8 = 1;
-const CRC_AT: usize = 28;
 
 /// What the block says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +89,18 @@ pub enum PlcError {
 }
 
 impl PlcBlock {
+    /// The block that the contract and the Structured Text show byte for byte.
+    pub const EXAMPLE: Self = Self {
+        sequence: 4711,
+        verdict: Verdict::Indeterminate(Reason::NoFrame),
+        is_repeated: true,
+        findings_count: 2,
+        defect_code: 2011,
+        valid_for_ms: 500,
+        total_ms: 187,
+        decided_at_unix_ms: 1_795_000_000_000,
+    };
+
     /// The block of a verdict that holds for `valid_for` after it was decided.
     ///
     /// # Errors
@@ -122,21 +125,29 @@ impl PlcBlock {
     pub fn encode(&self) -> [u8; PLC_BLOCK_LENGTH] {
         let reason = self.verdict.reason().map_or(0, Reason::wire_code);
         let flags = if self.is_repeated { FLAG_REPEATED } else { 0 };
-        let mut bytes = Vec::with_capacity(PLC_BLOCK_LENGTH);
-        bytes.extend(MAGIC);
-        bytes.extend([BLOCK_SCHEMA, self.verdict.opc_code()]);
-        bytes.extend(self.sequence.to_be_bytes());
-        bytes.extend([reason, flags]);
-        bytes.extend(self.findings_count.to_be_bytes());
-        bytes.extend(self.defect_code.to_be_bytes());
-        bytes.extend(self.valid_for_ms.to_be_bytes());
-        bytes.extend(self.total_ms.to_be_bytes());
-        bytes.extend(self.decided_at_unix_ms.to_be_bytes());
-        bytes.extend(CRC.checksum(&bytes).to_be_bytes());
         let mut block = [0; PLC_BLOCK_LENGTH];
-        for (to, from) in block.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        put(&mut block, layout::MAGIC, MAGIC);
+        put(&mut block, layout::SCHEMA, [BLOCK_SCHEMA]);
+        put(&mut block, layout::RESULT, [self.verdict.opc_code()]);
+        put(&mut block, layout::SEQUENCE, self.sequence.to_be_bytes());
+        put(&mut block, layout::REASON, [reason]);
+        put(&mut block, layout::FLAGS, [flags]);
+        put(
+            &mut block,
+            layout::FINDINGS,
+            self.findings_count.to_be_bytes(),
+        );
+        put(&mut block, layout::DEFECT, self.defect_code.to_be_bytes());
+        put(
+            &mut block,
+            layout::VALID_FOR,
+            self.valid_for_ms.to_be_bytes(),
+        );
+        put(&mut block, layout::TOTAL, self.total_ms.to_be_bytes());
+        let decided_at = self.decided_at_unix_ms.to_be_bytes();
+        put(&mut block, layout::DECIDED_AT, decided_at);
+        let crc = checksum(&block).to_be_bytes();
+        put(&mut block, layout::CRC, crc);
         block
     }
 
@@ -148,50 +159,44 @@ impl PlcBlock {
         if bytes.len() != PLC_BLOCK_LENGTH {
             return Err(PlcError::Length { found: bytes.len() });
         }
-        let magic = take(bytes, 0);
+        let magic = take(bytes, layout::MAGIC);
         if magic != MAGIC {
             return Err(PlcError::Magic { found: magic });
         }
-        let (body, crc) = bytes.split_at(CRC_AT);
-        let (found, computed) = (u32::from_be_bytes(take(crc, 0)), CRC.checksum(body));
+        let found = u32::from_be_bytes(take(bytes, layout::CRC));
+        let computed = checksum(bytes);
         if found != computed {
             return Err(PlcError::Crc { found, computed });
         }
-        let [schema, result] = take(bytes, 2);
+        let [schema] = take(bytes, layout::SCHEMA);
         if schema != BLOCK_SCHEMA {
-            return Err(PlcError::Value {
-                at: 2,
-                what: "schema",
-                found: schema,
-            });
+            return Err(unknown(layout::SCHEMA, "schema", schema));
         }
-        let [reason, flags] = take(bytes, 8);
+        let [flags] = take(bytes, layout::FLAGS);
         if flags & !FLAG_REPEATED != 0 {
-            return Err(PlcError::Value {
-                at: 9,
-                what: "flags",
-                found: flags,
-            });
+            return Err(unknown(layout::FLAGS, "flags", flags));
         }
+        let ([result], [reason]) = (take(bytes, layout::RESULT), take(bytes, layout::REASON));
         Ok(Self {
-            sequence: u32::from_be_bytes(take(bytes, 4)),
+            sequence: u32::from_be_bytes(take(bytes, layout::SEQUENCE)),
             verdict: verdict(result, reason)?,
             is_repeated: flags & FLAG_REPEATED != 0,
-            findings_count: u16::from_be_bytes(take(bytes, 10)),
-            defect_code: u16::from_be_bytes(take(bytes, 12)),
-            valid_for_ms: u16::from_be_bytes(take(bytes, 14)),
-            total_ms: u32::from_be_bytes(take(bytes, 16)),
-            decided_at_unix_ms: i64::from_be_bytes(take(bytes, 20)),
+            findings_count: u16::from_be_bytes(take(bytes, layout::FINDINGS)),
+            defect_code: u16::from_be_bytes(take(bytes, layout::DEFECT)),
+            valid_for_ms: u16::from_be_bytes(take(bytes, layout::VALID_FOR)),
+            total_ms: u32::from_be_bytes(take(bytes, layout::TOTAL)),
+            decided_at_unix_ms: i64::from_be_bytes(take(bytes, layout::DECIDED_AT)),
         })
     }
 }
 
+fn unknown(field: Field<1>, what: &'static str, found: u8) -> PlcError {
+    let at = field.at;
+    PlcError::Value { at, what, found }
+}
+
 fn verdict(result: u8, reason: u8) -> Result<Verdict, PlcError> {
-    let bad_reason = PlcError::Value {
-        at: 8,
-        what: "reason",
-        found: reason,
-    };
+    let bad_reason = unknown(layout::REASON, "reason", reason);
     match result {
         1 | 2 if reason != 0 => Err(bad_reason),
         1 => Ok(Verdict::Ok),
@@ -201,17 +206,24 @@ fn verdict(result: u8, reason: u8) -> Result<Verdict, PlcError> {
             .find(|known| known.wire_code() == reason)
             .map(Verdict::Indeterminate)
             .ok_or(bad_reason),
-        found => Err(PlcError::Value {
-            at: 3,
-            what: "result",
-            found,
-        }),
+        found => Err(unknown(layout::RESULT, "result", found)),
     }
 }
 
-fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+/// The CRC of all that stands before it.
+fn checksum(block: &[u8]) -> u32 {
+    CRC.checksum(block.get(..layout::CRC.at).unwrap_or(block))
+}
+
+fn put<const N: usize>(block: &mut [u8], field: Field<N>, bytes: [u8; N]) {
+    for (to, from) in block.iter_mut().skip(field.at).zip(bytes) {
+        *to = from;
+    }
+}
+
+fn take<const N: usize>(bytes: &[u8], field: Field<N>) -> [u8; N] {
     let mut taken = [0; N];
-    for (to, from) in taken.iter_mut().zip(bytes.iter().skip(at)) {
+    for (to, from) in taken.iter_mut().zip(bytes.iter().skip(field.at)) {
         *to = *from;
     }
     taken
@@ -230,27 +242,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SAMPLE: PlcBlock = PlcBlock {
-        sequence: 4711,
-        verdict: Verdict::Indeterminate(Reason::NoFrame),
-        is_repeated: true,
-        findings_count: 2,
-        defect_code: 2011,
-        valid_for_ms: 500,
-        total_ms: 187,
-        decided_at_unix_ms: 1_795_000_000_000,
-    };
-
     #[test]
     fn the_layout_never_moves() {
-        insta::assert_snapshot!(format!("{:02x?}", SAMPLE.encode()), @"[54, 47, 01, 03, 00, 00, 12, 67, 02, 01, 00, 02, 07, db, 01, f4, 00, 00, 00, bb, 00, 00, 01, a1, ee, 56, 5e, 00, 84, c0, 54, 98]");
+        insta::assert_snapshot!(format!("{:02x?}", PlcBlock::EXAMPLE.encode()), @"[54, 47, 01, 03, 00, 00, 12, 67, 02, 01, 00, 02, 07, db, 01, f4, 00, 00, 00, bb, 00, 00, 01, a1, ee, 56, 5e, 00, 84, c0, 54, 98]");
     }
 
     #[test]
     fn the_contract_shows_this_block_and_every_reason() {
         let contract = include_str!("../../docs/wire.md");
-        let hex = SAMPLE.encode().map(|byte| format!("{byte:02x}")).join(" ");
+        let hex = PlcBlock::EXAMPLE
+            .encode()
+            .map(|byte| format!("{byte:02x}"))
+            .join(" ");
         assert!(contract.contains(&hex));
+        let rows = layout::ROWS;
+        assert_eq!(
+            rows.map(|row| row.at),
+            [0, 2, 3, 4, 8, 9, 10, 12, 14, 16, 20, 28]
+        );
+        for row in rows {
+            let row = format!("| {} | {} | {} |", row.at, row.length, row.content);
+            assert!(contract.contains(&row), "{row}");
+        }
         for reason in Reason::ALL {
             let row = format!("| {} | `{}` |", reason.wire_code(), reason.word());
             assert!(contract.contains(&row), "{row}");
@@ -259,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_bad_block_says_why() {
-        let good = SAMPLE.encode();
+        let good = PlcBlock::EXAMPLE.encode();
         assert_eq!(
             PlcBlock::decode(&good[..31]),
             Err(PlcError::Length { found: 31 })
@@ -277,8 +290,8 @@ mod tests {
         ] {
             let mut bad = good;
             bad[at] = value;
-            let crc = CRC.checksum(&bad[..CRC_AT]).to_be_bytes();
-            bad[CRC_AT..].copy_from_slice(&crc);
+            let crc = checksum(&bad).to_be_bytes();
+            put(&mut bad, layout::CRC, crc);
             let Err(PlcError::Value { what: found, .. }) = PlcBlock::decode(&bad) else {
                 panic!("{what}")
             };

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ItemVersion;
+use crate::record::RecordForm;
 
 use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
 
 /// The states of OPC 40100-1, and `offline` for a station that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StationState {
     /// Not connected; said by the broker in the station's name, or by the station when it stops.
@@ -61,7 +63,7 @@ impl fmt::Display for StationState {
 }
 
 /// A recipe, model package or calibration in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ItemPayload {
     /// Its name.
     pub name: String,
@@ -82,9 +84,10 @@ impl From<&ItemVersion> for ItemPayload {
 }
 
 /// The station's state: `state`, retained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct StatePayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
@@ -148,9 +151,10 @@ impl StatePayload {
 }
 
 /// Counters since the station started: `health`, retained.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, JsonSchema, Serialize, Deserialize)]
 pub struct HealthPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
@@ -219,7 +223,7 @@ pub struct HealthPayload {
 }
 
 /// The disk and what is kept on it: `storage` in `health`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoragePayload {
     /// `enough`, `low`, `no_images` or `full`; empty if an older station does not say.
@@ -261,9 +265,10 @@ impl HealthPayload {
 }
 
 /// What a person should know: `event`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct EventPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// One word for machines: `camera_lost`, `disk_full`.
     pub kind: String,
@@ -302,13 +307,15 @@ impl EventPayload {
 }
 
 /// An inspection record on its way: `record`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RecordEnvelope {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Whether it was delivered later than its verdict because the broker was away.
     pub is_historical: bool,
     /// The record in its own schema.
+    #[schemars(with = "RecordForm")]
     pub record: serde_json::Value,
 }
 

@@ -70,6 +70,11 @@ impl Topics {
         self.leaf(&format!("cmd/{verb}"))
     }
 
+    /// The topics of all commands, the verb as a parameter.
+    pub(super) fn cmd_of_verb(&self) -> String {
+        self.leaf("cmd/{verb}")
+    }
+
     /// Whether a response may go to `topic`: a plain topic of at most `bytes_max`, and of the
     /// station's own only those below `cmd/response`.
     pub(super) fn may_answer_on(&self, topic: &str, bytes_max: usize) -> bool {

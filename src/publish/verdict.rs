@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Finding, InspectionRecord, Reason, Sequence, Verdict};
+use crate::record::{GradeWord, ReasonWord, VerdictWord, fields};
 
 use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
 
@@ -14,28 +16,39 @@ use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
 pub const FINDINGS_MAX: usize = 8;
 
 /// The answer to one trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[schemars(transform = fields::agree)]
 pub struct VerdictPayload {
-    /// [`SCHEMA`].
+    /// The number of this payload's schema.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The station.
     pub station: String,
     /// The trigger's count.
     pub sequence: Sequence,
     /// The part.
+    #[serde(deserialize_with = "fields::name")]
+    #[schemars(with = "fields::NameText")]
     pub part_id: String,
     /// Its type.
+    #[serde(deserialize_with = "fields::name")]
+    #[schemars(with = "fields::NameText")]
     pub part_type: String,
     /// `ok`, `ng` or `indeterminate`.
+    #[schemars(with = "VerdictWord")]
     pub verdict: String,
     /// OPC 40001-101: 1 OK, 2 not OK, 3 not decidable.
+    #[schemars(range(min = 1, max = 3))]
     pub result_code: u8,
     /// Why it is indeterminate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ReasonWord>")]
     pub reason: Option<String>,
     /// How many findings the record has.
     pub findings_count: usize,
-    /// The worst of them, worst first, at most [`FINDINGS_MAX`].
+    /// The worst of them, worst first, at most 8.
+    #[serde(deserialize_with = "fields::at_most::<FINDINGS_MAX, _, _>")]
+    #[schemars(length(max = FINDINGS_MAX))]
     pub findings: Vec<FindingPayload>,
     /// When it was decided.
     pub decided_at_utc: Timestamp,
@@ -56,7 +69,7 @@ pub struct VerdictPayload {
 }
 
 /// One finding, in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct FindingPayload {
     /// The class's name.
     pub class: String,
@@ -67,12 +80,16 @@ pub struct FindingPayload {
     /// The zone whose limits graded it.
     pub zone: String,
     /// `tolerated`, `doubtful` or `reject`.
-    pub grade: String,
+    pub grade: GradeWord,
     /// 0 to 1.
+    #[serde(deserialize_with = "fields::score")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub score: f32,
     /// Its longest extent; null if it could not be measured.
+    #[serde(deserialize_with = "fields::or_null")]
     pub length_mm: Option<f64>,
     /// Its area; null if it could not be measured.
+    #[serde(deserialize_with = "fields::or_null")]
     pub area_mm2: Option<f64>,
 }
 
@@ -183,7 +200,7 @@ impl FindingPayload {
             code: finding.detection.class.code.as_ref().to_owned(),
             view: finding.view.clone(),
             zone: finding.zone.clone(),
-            grade: finding.grade.to_string(),
+            grade: finding.grade.into(),
             score: finding.detection.score.get(),
             length_mm: measured(finding.length_mm),
             area_mm2: measured(finding.area_mm2),

@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::fields;
 use super::words::{GradeWord, ReasonWord, VerdictWord};
 use crate::domain::{
     Finding, InspectionRecord, ItemVersion, Name, PointPx, RectMm, RectPx, StageTimings, Verdict,
@@ -29,10 +31,12 @@ const STEPS_PER_MM: f64 = 1000.0;
 const STEPS_PER_MS: f64 = 1000.0;
 
 /// An inspection record as it is written, sent and read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = fields::agree)]
 pub struct RecordForm {
-    /// [`RECORD_SCHEMA`].
+    /// The number of this form.
+    #[schemars(extend("const" = RECORD_SCHEMA))]
     pub schema: u32,
     /// Unique, sortable by time.
     pub id: String,
@@ -41,12 +45,20 @@ pub struct RecordForm {
     /// The line controller's count.
     pub sequence: u32,
     /// The part.
+    #[serde(deserialize_with = "fields::name")]
+    #[schemars(with = "fields::NameText")]
     pub part_id: String,
     /// Its type.
+    #[serde(deserialize_with = "fields::name")]
+    #[schemars(with = "fields::NameText")]
     pub part_type: String,
     /// The lot it comes from.
+    #[serde(deserialize_with = "fields::name_or_null")]
+    #[schemars(with = "Option<fields::NameText>")]
     pub lot: Option<String>,
     /// Who made it.
+    #[serde(deserialize_with = "fields::name_or_null")]
+    #[schemars(with = "Option<fields::NameText>")]
     pub supplier: Option<String>,
     /// When the trigger came.
     pub triggered_at_utc: Timestamp,
@@ -54,19 +66,24 @@ pub struct RecordForm {
     pub decided_at_utc: Timestamp,
     /// What was found.
     pub verdict: VerdictWord,
-    /// Result code of OPC 40001-101.
+    /// Result code of OPC 40001-101: 1 OK, 2 not OK, 3 not decidable.
+    #[schemars(range(min = 1, max = 3))]
     pub result_code: u8,
     /// Why the gate could not say.
+    #[serde(deserialize_with = "fields::or_null")]
     pub reason: Option<ReasonWord>,
     /// Recorded after the deadline had been answered; never was a verdict.
     pub late: bool,
-    /// The findings, at most [`FINDINGS_MAX`].
+    /// The findings, at most 100.
+    #[serde(deserialize_with = "fields::at_most::<FINDINGS_MAX, _, _>")]
+    #[schemars(length(max = FINDINGS_MAX))]
     pub findings: Vec<FindingForm>,
     /// Findings over that limit.
     pub n_findings_left_out: u64,
     /// What each view contributed.
     pub views: Vec<ViewForm>,
     /// The recipe used.
+    #[serde(deserialize_with = "fields::or_null")]
     pub recipe: Option<ItemForm>,
     /// The models used.
     pub models: Vec<ItemForm>,
@@ -76,13 +93,13 @@ pub struct RecordForm {
     pub timings: TimingsForm,
     /// The version of the program that decided.
     pub software_version: String,
-    /// SHA-256 of the link before this one in its store: a record or a removal; [`CHAIN_START`](super::CHAIN_START)
-    /// for the first.
+    /// SHA-256 of the link before this one in its store, a record or a removal, lower-case hexadecimal; 64
+    /// zeros for the first.
     pub previous_sha256: String,
 }
 
 /// A finding as it is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FindingForm {
     /// The view it was seen in.
@@ -92,10 +109,14 @@ pub struct FindingForm {
     /// Its number in a standard, or empty.
     pub code: String,
     /// How sure the model is, 0 to 1.
+    #[serde(deserialize_with = "fields::score")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub score: f32,
     /// The upright box around it, to 0.1 px.
     pub region_px: RectForm,
-    /// Its outline as x and y, to 0.1 px, at most [`OUTLINE_POINTS_MAX`] points.
+    /// Its outline as x and y, to 0.1 px, at most 64 points.
+    #[serde(deserialize_with = "fields::at_most::<OUTLINE_POINTS_MAX, _, _>")]
+    #[schemars(length(max = OUTLINE_POINTS_MAX))]
     pub outline_px: Vec<[f64; 2]>,
     /// Whether the outline is a mask's contour and not a box.
     pub has_mask: bool,
@@ -114,7 +135,7 @@ pub struct FindingForm {
 }
 
 /// An upright box as it is written; the field that holds it names the unit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RectForm {
     /// Smallest x.
@@ -128,7 +149,7 @@ pub struct RectForm {
 }
 
 /// What one view contributed, as it is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ViewForm {
     /// The view.
@@ -136,23 +157,28 @@ pub struct ViewForm {
     /// Its camera.
     pub camera: String,
     /// The camera's own count, if a frame came.
+    #[serde(deserialize_with = "fields::or_null")]
     pub camera_frame: Option<u64>,
     /// The file the frame came from.
+    #[serde(deserialize_with = "fields::or_null")]
     pub origin: Option<String>,
     /// SHA-256 of the pixels.
+    #[serde(deserialize_with = "fields::or_null")]
     pub image_sha256: Option<String>,
     /// Where the image is kept, relative to the archive.
+    #[serde(deserialize_with = "fields::or_null")]
     pub image_path: Option<String>,
     /// This view's verdict.
     pub verdict: VerdictWord,
     /// Why this view could not say.
+    #[serde(deserialize_with = "fields::or_null")]
     pub reason: Option<ReasonWord>,
     /// What was wrong, with figures.
     pub note: String,
 }
 
 /// A recipe, model or calibration as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemForm {
     /// Its name.
@@ -164,7 +190,7 @@ pub struct ItemForm {
 }
 
 /// Stage timings as they are written: milliseconds, to the microsecond.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimingsForm {
     /// Waiting for frames and reading them.

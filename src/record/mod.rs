@@ -3,6 +3,7 @@
 
 mod archive;
 mod chain;
+pub(crate) mod fields;
 mod form;
 mod hold;
 mod images;

@@ -1,11 +1,14 @@
 //! The words for verdicts, reasons and grades in the stored and sent form.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Grade, Reason, Verdict};
 
 /// A verdict without its reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictWord {
     /// The part passes.
@@ -22,7 +25,7 @@ pub enum VerdictWord {
 pub struct ReasonWord(pub Reason);
 
 /// A grade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradeWord {
     /// Within the limits.
@@ -83,6 +86,20 @@ impl ReasonWord {
             .into_iter()
             .find(|reason| reason.word() == word)
             .map(Self)
+    }
+}
+
+impl JsonSchema for ReasonWord {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("ReasonWord")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Why the gate cannot say.",
+            "type": "string",
+            "enum": Reason::ALL.map(Reason::word),
+        })
     }
 }
 

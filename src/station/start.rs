@@ -12,8 +12,8 @@ use tracing::{error, warn};
 use crate::gate::{ANSWERED_KEPT, Gate};
 use crate::model::LoadReport;
 use crate::publish::{
-    Broker, BrokerSettings, DeadlineLimits, Publisher, Sparkplug, SparkplugSettings, StatePayload,
-    StationState,
+    Broker, BrokerSettings, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, Publisher, Sparkplug,
+    SparkplugSettings, StatePayload, StationState,
 };
 use crate::record::{ImageArchive, RecordStore};
 
@@ -33,8 +33,6 @@ use super::worker::{Loaded, WorkerLink};
 /// Events that wait for the station's loop; more are held back by the network's thread, which has a limit of its own.
 const EVENTS_MAX: usize = 256;
 const HEALTH_FIRST: Duration = Duration::from_secs(1);
-const DEADLINE_MIN_MS: u64 = 5;
-const DEADLINE_MAX_MS: u64 = 60_000;
 
 /// A started station.
 pub struct Handle {

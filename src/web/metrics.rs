@@ -13,16 +13,16 @@ use crate::station::Seen;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, Copy)]
-enum Value {
+enum Figure {
     /// Only grows; starts again at 0 with the station.
     Counter(fn(&HealthPayload) -> u64),
     Gauge(fn(&HealthPayload) -> f64),
 }
 
-use Value::{Counter, Gauge};
+use Figure::{Counter, Gauge};
 
 /// The name is that of the field in `health`.
-const METRICS: &[(&str, &str, Value)] = &[
+const METRICS: &[(&str, &str, Figure)] = &[
     (
         "triggers",
         "Triggers taken",
@@ -145,6 +145,46 @@ const METRICS: &[(&str, &str, Value)] = &[
         "How long the station has been running",
         Gauge(|health| health.uptime_s as f64),
     ),
+    (
+        "storage_free_mb",
+        "What this station may still write, in megabytes of 1000000 bytes",
+        Gauge(|health| health.storage.free_mb as f64),
+    ),
+    (
+        "storage_level_changes",
+        "Changes between enough, low, no_images and full",
+        Counter(|health| health.storage.level_changes),
+    ),
+    (
+        "storage_images_stored",
+        "Images on the disk",
+        Gauge(|health| health.storage.images_stored as f64),
+    ),
+    (
+        "storage_images_dropped",
+        "Images not taken because the archive was behind",
+        Counter(|health| health.storage.images_dropped),
+    ),
+    (
+        "storage_images_failed",
+        "Images that could not be encoded or written",
+        Counter(|health| health.storage.images_failed),
+    ),
+    (
+        "storage_images_withheld",
+        "Parts whose images were not kept because the disk is nearly full",
+        Counter(|health| health.storage.images_withheld),
+    ),
+    (
+        "storage_images_removed",
+        "Images that retention removed",
+        Counter(|health| health.storage.images_removed),
+    ),
+    (
+        "storage_records_removed",
+        "Records that retention removed",
+        Counter(|health| health.storage.records_removed),
+    ),
 ];
 
 #[derive(Debug)]
@@ -209,14 +249,20 @@ pub(super) fn page(seen: &Seen) -> Result<String, std::fmt::Error> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
     fn every_number_of_health_is_a_metric() {
         let health = serde_json::to_value(HealthPayload::default()).unwrap();
-        let numbers = health.as_object().unwrap().iter();
-        let numbers = numbers.filter(|(name, value)| value.is_number() && *name != "schema");
-        let mut fields: Vec<&str> = numbers.map(|(name, _)| name.as_str()).collect();
+        let numbers = |prefix: &str, object: &Value| -> Vec<String> {
+            let entries = object.as_object().unwrap().iter();
+            let numbers = entries.filter(|(name, value)| value.is_number() && *name != "schema");
+            numbers.map(|(name, _)| format!("{prefix}{name}")).collect()
+        };
+        let mut fields = numbers("", &health);
+        fields.extend(numbers("storage_", &health["storage"]));
         fields.sort_unstable();
         let mut names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
         names.sort_unstable();

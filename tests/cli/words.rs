@@ -28,6 +28,7 @@ fn help_names_every_command_and_every_exit_code() {
       broker       Runs a broker for this machine only, until it is stopped
       demo         Runs three stations, their lines and a broker on the samples
       init         Writes a commented station folder to start from
+      schema       Prints the wire contract for machines: JSON Schemas, AsyncAPI, Structured Text
       completions  Writes the completions of a shell to standard output
       help         Print this message or the help of the given subcommand(s)
 
@@ -186,7 +187,7 @@ fn a_wrong_command_line_says_what_would_fit() {
     --- stderr
     error: unrecognized subcommand 'chekc'
 
-      tip: a similar subcommand exists: 'check'
+      tip: some similar subcommands exist: 'schema', 'check'
 
     Usage: taktgate [OPTIONS] <COMMAND>
 
@@ -289,6 +290,51 @@ fn the_help_of_evaluate_has_examples() {
       taktgate evaluate PACKAGE DATA --against out/before --require 'escape<=0.01'
       taktgate evaluate PACKAGE --all-bad ANOTHER_WORLD
     "#);
+}
+
+#[test]
+fn the_schemas_are_listed_printed_and_written() {
+    let scene = Scene::new();
+    assert_snapshot!(scene.taktgate(&["schema", "--help"]), @"
+    exit 0
+    --- stdout
+    Prints the wire contract for machines: JSON Schemas, AsyncAPI, Structured Text
+
+    Usage: taktgate schema [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]  The document to print; without it they are listed
+
+    Options:
+          --out <DIR>  Writes all documents into this folder instead; those that are there are replaced
+      -h, --help       Print help
+
+    Logging:
+          --log <FILTER>             What is logged to standard error, in the words of tracing's
+                                     `EnvFilter` [env: TAKTGATE_LOG=]
+          --log-format <LOG_FORMAT>  How it is logged [default: text] [possible values: text, json]
+
+    Examples:
+      taktgate schema                          # what there is
+      taktgate schema verdict > verdict.schema.json
+      taktgate schema asyncapi | less
+      taktgate schema iec > taktgate.st        # for the PLC
+      taktgate schema --out docs/schema        # all of them
+    ");
+    assert_snapshot!(scene.taktgate(&["schema", "verdikt"]), @"
+    exit 1
+    --- stderr
+    error: there is no document `verdikt`; write one of trigger, ack, verdict, state, health, event, record, inspection-record, asyncapi, iec
+    ");
+    assert_snapshot!(scene.taktgate(&["schema", "--out", "made/here"]), @"
+    exit 0
+    --- stdout
+    wrote 12 files into `made/here`
+    ");
+    let printed = scene.taktgate(&["schema", "iec"]);
+    for line in scene.read("made/here/taktgate.st").lines() {
+        assert!(printed.contains(line), "{line}");
+    }
 }
 
 #[test]
