@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
+.PHONY: help setup demo test faults million lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -27,7 +27,10 @@ test: setup ## run all tests
 	fi
 
 faults: setup ## put a station through all faults at length (half an hour), and write docs/faults.md
-	cargo test --release --test faults -- --ignored --nocapture
+	cargo test --release --test faults -- --ignored --nocapture the_table_of_faults
+
+million: setup ## a million triggers through one station (half an hour)
+	cargo test --release --test faults -- --ignored --nocapture a_million_triggers
 
 lint: setup ## formatting, spelling, clippy and documentation; every warning is an error
 	cargo fmt --check

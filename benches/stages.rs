@@ -9,6 +9,8 @@
     reason = "a bench prints what it measured and ends where it cannot go on"
 )]
 
+#[path = "stages/answer.rs"]
+mod answer;
 #[path = "stages/ratio.rs"]
 mod ratio;
 #[path = "stages/scene.rs"]
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
     }
     // `cargo bench` says `--bench` and nothing more; `cargo test --benches` says nothing.
     let reports: &[Report] = if arguments == ["--bench"] {
-        &[ratio::print, start::print]
+        &[ratio::print, answer::print, start::print]
     } else {
         &[]
     };

@@ -15,6 +15,8 @@ mod bench;
 mod house;
 #[path = "faults/line.rs"]
 mod line;
+#[path = "faults/million.rs"]
+mod million;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/proxy.rs"]

@@ -95,7 +95,8 @@ fn pair(
     })
 }
 
-fn run_bare(scene: &mut Scene, index: usize) -> anyhow::Result<Duration> {
+/// The bare session on the tensor of one picture.
+pub(crate) fn run_bare(scene: &mut Scene, index: usize) -> anyhow::Result<Duration> {
     let tensor = scene.tensors.get(index).context("no tensor")?;
     let started = Instant::now();
     std::hint::black_box(scene.bare.run(tensor)?);

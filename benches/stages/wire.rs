@@ -72,7 +72,7 @@ impl Wire {
         let validity = Validity {
             remaining: PATIENCE,
             expires_at_utc: Timestamp::now() + SignedDuration::try_from(PATIENCE)?,
-            clock_stepped_ms: None,
+            clock_stepped_s: None,
         };
         let payload = VerdictPayload::new(&self.record, validity);
         let outgoing = Outgoing::Verdict {

@@ -197,7 +197,7 @@ pub struct HealthPayload {
     /// How often the wall clock jumped.
     pub clock_steps: u64,
     /// By how much at the last jump; positive is forward.
-    pub clock_step_ms: i64,
+    pub clock_step_s: f64,
     /// When that was noticed, on the clock after the jump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_stepped_at_utc: Option<Timestamp>,
@@ -214,7 +214,6 @@ pub struct HealthPayload {
     /// Frames that cameras lost.
     pub frames_lost: u64,
     /// The disk, and what is kept on it.
-    #[serde(default)]
     pub storage: StoragePayload,
     /// How long the station has been running.
     pub uptime_s: u64,
@@ -224,9 +223,8 @@ pub struct HealthPayload {
 
 /// The disk and what is kept on it: `storage` in `health`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema, Serialize, Deserialize)]
-#[serde(default)]
 pub struct StoragePayload {
-    /// `enough`, `low`, `no_images` or `full`; empty if an older station does not say.
+    /// `enough`, `low`, `no_images` or `full`; empty before the first look.
     pub level: String,
     /// What this station may still write, in megabytes of 1000000 bytes.
     pub free_mb: u64,

@@ -65,7 +65,7 @@ pub struct VerdictPayload {
     /// By how much the wall clock jumped since the trigger, where it did: the times in UTC are then
     /// not to be compared with each other. The deadline counts on a clock that never jumps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock_stepped_ms: Option<i64>,
+    pub clock_stepped_s: Option<f64>,
 }
 
 /// One finding, in short.
@@ -94,14 +94,14 @@ pub struct FindingPayload {
 }
 
 /// How long a verdict holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validity {
     /// What was left of the deadline when it was decided.
     pub remaining: Duration,
     /// Until when the line may act on it.
     pub expires_at_utc: Timestamp,
     /// By how much the wall clock jumped since the trigger, where it did.
-    pub clock_stepped_ms: Option<i64>,
+    pub clock_stepped_s: Option<f64>,
 }
 
 impl VerdictPayload {
@@ -136,7 +136,7 @@ impl VerdictPayload {
             repeated: false,
             record_id: record.id.clone(),
             total_ms: millis(record.timings.total),
-            clock_stepped_ms: validity.clock_stepped_ms,
+            clock_stepped_s: validity.clock_stepped_s,
         }
     }
 

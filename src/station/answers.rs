@@ -115,7 +115,7 @@ impl Live {
             Validity {
                 remaining,
                 expires_at_utc,
-                clock_stepped_ms: self.wall.stepped_ms_since(record.trigger.arrived_at),
+                clock_stepped_s: self.wall.stepped_s_since(record.trigger.arrived_at),
             },
         );
         if self.said.len() == ANSWERED_KEPT {
@@ -139,7 +139,7 @@ impl Live {
             let validity = Validity {
                 remaining: Duration::ZERO,
                 expires_at_utc: record.decided_at_utc,
-                clock_stepped_ms: self.wall.stepped_ms_since(trigger.arrived_at),
+                clock_stepped_s: self.wall.stepped_s_since(trigger.arrived_at),
             };
             VerdictPayload {
                 record_id: String::new(),

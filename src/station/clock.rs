@@ -30,6 +30,13 @@ pub(super) struct Step {
     pub(super) noticed_at_utc: Timestamp,
 }
 
+impl Step {
+    /// The jump in seconds, as it is told.
+    pub(super) fn by_s(self) -> f64 {
+        self.by_ms as f64 / 1e3
+    }
+}
+
 impl Wall {
     pub(super) fn new(now: Instant, now_utc: Timestamp) -> Self {
         Self {
@@ -62,9 +69,9 @@ impl Wall {
     }
 
     /// By how much the clock jumped after `since`, if it did.
-    pub(super) fn stepped_ms_since(&self, since: Instant) -> Option<i64> {
+    pub(super) fn stepped_s_since(&self, since: Instant) -> Option<f64> {
         let step = self.last.filter(|step| since <= step.noticed_at);
-        step.map(|step| step.by_ms)
+        step.map(Step::by_s)
     }
 }
 
@@ -85,10 +92,10 @@ mod tests {
         let (now, utc) = at(10, 3_600_000);
         let step = wall.look(now, utc).unwrap();
         assert_eq!((step.by_ms, wall.n_steps), (3_589_800, 1));
-        assert_eq!(wall.stepped_ms_since(start), Some(3_589_800));
+        assert_eq!(wall.stepped_s_since(start), Some(3_589.8));
         let (later, utc) = at(15, 3_605_000);
         assert_eq!(wall.look(later, utc), None);
-        assert_eq!(wall.stepped_ms_since(later), None);
+        assert_eq!(wall.stepped_s_since(later), None);
         let (now, utc) = at(16, 0);
         assert_eq!(wall.look(now, utc).unwrap().by_ms, -3_606_000);
     }

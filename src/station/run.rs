@@ -17,7 +17,7 @@ use crate::publish::{
 };
 use crate::record::{ImageArchive, RecordStore};
 
-use super::clock::Wall;
+use super::clock::{Step, Wall};
 use super::config::Station;
 use super::control::Control;
 use super::counters::Counters;
@@ -207,7 +207,7 @@ impl Live {
         let health = HealthPayload {
             storage,
             clock_steps: self.wall.n_steps,
-            clock_step_ms: self.wall.last.map_or(0, |step| step.by_ms),
+            clock_step_s: self.wall.last.map_or(0.0, Step::by_s),
             clock_stepped_at_utc: self.wall.last.map(|step| step.noticed_at_utc),
             ..self
                 .counters

@@ -106,9 +106,9 @@ const METRICS: &[(&str, &str, Figure)] = &[
         Counter(|health| health.clock_steps),
     ),
     (
-        "clock_step_ms",
+        "clock_step_s",
         "The last jump; positive is forward",
-        Gauge(|health| health.clock_step_ms as f64),
+        Gauge(|health| health.clock_step_s),
     ),
     (
         "records_pending",

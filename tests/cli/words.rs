@@ -324,7 +324,7 @@ fn the_schemas_are_listed_printed_and_written() {
     assert_snapshot!(scene.taktgate(&["schema", "verdikt"]), @"
     exit 1
     --- stderr
-    error: there is no document `verdikt`; write one of trigger, ack, verdict, state, health, event, record, inspection-record, asyncapi, iec
+    error: there is no document `verdikt`; write one of trigger, command, response, ack, verdict, state, health, event, record, inspection-record, asyncapi, iec
     ");
     assert_snapshot!(scene.taktgate(&["schema", "--out", "made/here"]), @"
     exit 0

@@ -165,7 +165,7 @@ impl Station {
             Validity {
                 remaining: valid_for,
                 expires_at_utc,
-                clock_stepped_ms: None,
+                clock_stepped_s: None,
             },
         );
         let plc = PlcBlock::new(&payload, valid_for).unwrap().encode();

@@ -12,7 +12,8 @@ use taktgate::publish::PlcBlock;
 use super::house::{self, House, Settings};
 use super::{schema, shipped};
 
-const LEVELS: [(&str, &str); 6] = [
+const LEVELS: [(&str, &str); 7] = [
+    ("{verb}", "stop"),
     ("{prefix}", "taktgate"),
     ("{enterprise}", "acme"),
     ("{site}", "site"),
@@ -204,7 +205,7 @@ fn messages_really_sent_fit_the_documents() {
             kinds.insert(check(&channels, &seen));
         }
     };
-    until(&["state ready"]);
+    until(&["state continuous_execution"]);
     house.trigger(1, "good");
     house.trigger(2, "bad");
     until(&[
@@ -230,6 +231,14 @@ fn messages_really_sent_fit_the_documents() {
         "verdict indeterminate",
         "verdict-plc indeterminate",
     ]);
+    let stop = house::taktgate()
+        .arg("command")
+        .arg(house.folder.path())
+        .arg("stop")
+        .status()
+        .unwrap();
+    assert!(stop.success());
+    until(&["command", "response ready", "state ready"]);
     running.signal("-KILL");
     until(&["state offline"]);
 }

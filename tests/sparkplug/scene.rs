@@ -175,7 +175,7 @@ pub(crate) fn verdict_at(sequence: u32, now: Timestamp) -> Outgoing {
         repeated: false,
         record_id: "0193".to_owned(),
         total_ms: 187,
-        clock_stepped_ms: None,
+        clock_stepped_s: None,
     };
     Outgoing::Verdict {
         payload: Box::new(payload),

@@ -224,8 +224,13 @@ impl House {
         assert!(self.publisher(leaf, &["-l"], lines.as_bytes()), "no broker");
     }
 
-    fn publisher(&self, leaf: &str, how: &[&str], input: &[u8]) -> bool {
-        let mut child = Command::new("mosquitto_pub")
+    /// A connection that publishes each line of its standard input.
+    pub(crate) fn open_publisher(&self, leaf: &str) -> Child {
+        self.start_publisher(leaf, &["-l"])
+    }
+
+    fn start_publisher(&self, leaf: &str, how: &[&str]) -> Child {
+        Command::new("mosquitto_pub")
             .args(["-h", "127.0.0.1", "-p", &self.broker.port().to_string()])
             .args(["-V", "5", "-q", "1", "-t", &format!("{PREFIX}/{leaf}")])
             .args(["-D", "publish", "message-expiry-interval", "2"])
@@ -233,7 +238,11 @@ impl House {
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    fn publisher(&self, leaf: &str, how: &[&str], input: &[u8]) -> bool {
+        let mut child = self.start_publisher(leaf, how);
         // A client that finds no broker ends before it has read anything.
         let written = child.stdin.take().unwrap().write_all(input);
         child.wait().unwrap().success() && written.is_ok()

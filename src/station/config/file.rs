@@ -68,6 +68,8 @@ pub(super) struct MqttFile {
     pub(super) password_env: Option<String>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) tls: Option<TlsFile>,
+    #[serde(default)]
+    pub(super) plain_text: bool,
 }
 
 #[derive(Deserialize, PartialEq, Clone, Copy)]
