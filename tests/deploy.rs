@@ -418,7 +418,7 @@ fn systemd_finds_no_fault_in_the_unit() {
         .collect();
     assert!(output.status.success() && own.is_empty(), "{said}");
     // The checker does look.
-    fs::write(&unit, text.replace("Type=notify", "Type=notfy")).unwrap();
+    fs::write(&unit, text.replace("Type=notify", "Type=later")).unwrap();
     let said = verify(&unit).unwrap().stderr;
-    assert!(String::from_utf8_lossy(&said).contains("notfy"));
+    assert!(String::from_utf8_lossy(&said).contains("later"));
 }
