@@ -133,7 +133,7 @@ pub(super) fn embed(
     let whole = "it is cut off or no ONNX file at all; export it again".to_owned();
     match walk(onnx, Message::Model, 0) {
         Some(false) => Ok(onnx.to_vec()),
-        Some(true) => rewrite(onnx, Message::Model, read),
+        Some(true) => rewrite(onnx, Message::Model, 0, read),
         None => Err(whole),
     }
 }
@@ -142,9 +142,15 @@ pub(super) fn embed(
 fn rewrite(
     mut bytes: &[u8],
     message: Message,
+    depth: u32,
     read: &mut dyn FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
 ) -> Result<Vec<u8>, String> {
     let broken = || "its protobuf is broken; export it again".to_owned();
+    if depth > DEPTH_MAX {
+        return Err(format!(
+            "its graphs are nested more than {DEPTH_MAX} messages deep; export it again"
+        ));
+    }
     let mut copy = Vec::with_capacity(bytes.len());
     let mut entries: Vec<(String, String)> = Vec::new();
     while !bytes.is_empty() {
@@ -157,9 +163,8 @@ fn rewrite(
             (Message::Tensor, 13) => entries.push(entry(payload).ok_or_else(broken)?),
             (Message::Tensor, 14) => {}
             _ => match message.inside(field) {
-                // Depth was limited by the walk before.
                 Some(inside) if key & 7 == 2 => {
-                    let inner = rewrite(payload, inside, read)?;
+                    let inner = rewrite(payload, inside, depth + 1, read)?;
                     put_varint(&mut copy, key);
                     put_varint(&mut copy, inner.len() as u64);
                     copy.extend(inner);

@@ -81,8 +81,10 @@ impl RemovalForm {
 }
 
 impl Gap {
+    /// How many rows; rows are what the store says, so they may be any numbers.
     pub(super) fn n_records(&self) -> u64 {
-        (self.last_row - self.first_row + 1).max(0).cast_unsigned()
+        let behind = self.last_row.saturating_add(1);
+        behind.saturating_sub(self.first_row).max(0).cast_unsigned()
     }
 }
 
@@ -115,6 +117,11 @@ pub(super) fn gaps(connection: &Connection) -> rusqlite::Result<Vec<Gap>> {
             })
         })?
         .collect()
+}
+
+/// How many rows are in all gaps.
+pub(super) fn n_records_of(gaps: &[Gap]) -> u64 {
+    gaps.iter().map(Gap::n_records).fold(0, u64::saturating_add)
 }
 
 /// What a removal says of all gaps.
@@ -176,7 +183,7 @@ pub(super) fn note(
         removed_at_utc: now,
         because,
         n_records,
-        n_records_in_all: gaps.iter().map(Gap::n_records).sum(),
+        n_records_in_all: n_records_of(&gaps),
         gaps_sha256: digest_of(&gaps),
         after_row: after_row.cast_unsigned(),
         previous_sha256,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 use super::chain::{Columns, chain_sha256, claim, is_intact};
 use super::open::sql;
-use super::removal::{Gap, RemovalForm, Removed, digest_of, gaps};
+use super::removal::{Gap, RemovalForm, Removed, digest_of, gaps, n_records_of};
 use super::{CHAIN_START, ChainFault, ChainFaultKind, RecordError, RecordForm, RecordReader};
 
 /// What [`RecordReader::verify`] found.
@@ -112,9 +112,9 @@ impl Walk<'_> {
     fn cross_gap(&mut self, seen: &mut impl FnMut(u64, &str)) {
         if let Some(gap) = self.gaps.next_if(|gap| gap.first_row == self.row) {
             seen(gap.last_row.cast_unsigned(), &gap.sha256);
-            self.report.n_removed += gap.n_records();
+            self.report.n_removed = self.report.n_removed.saturating_add(gap.n_records());
             self.report.head_sha256.clone_from(&gap.sha256);
-            self.row = gap.last_row + 1;
+            self.row = gap.last_row.saturating_add(1);
         }
     }
 
@@ -215,7 +215,7 @@ fn walk(
         walk.report.first.get_or_insert_with(|| place.clone());
         walk.report.last = Some(place);
         walk.report.head_sha256 = link.sha256;
-        walk.row += 1;
+        walk.row = walk.row.saturating_add(1);
     }
     if !walk.take_removals(&mut removals, &mut seen) || removals.peek().is_some() {
         return Ok(walk.removal_fault());
@@ -243,8 +243,7 @@ fn are_noted(
     };
     Ok(newest.number == given
         && RemovalForm::parse(&newest.json).is_ok_and(|form| {
-            form.gaps_sha256 == digest_of(gaps)
-                && form.n_records_in_all == gaps.iter().map(Gap::n_records).sum::<u64>()
+            form.gaps_sha256 == digest_of(gaps) && form.n_records_in_all == n_records_of(gaps)
         }))
 }
 

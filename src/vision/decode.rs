@@ -22,6 +22,13 @@ use crate::domain::{Frame, FrameError, PixelFormat, SizePx};
 /// into one, and a pixel of one bit becomes three bytes.
 const EXPANSION_MAX: u64 = 1032 * 24;
 
+/// The same for a JPEG: each block of 8 x 8 has one bit at least, and colour is stored for every
+/// fourth pixel of every fourth row at the least, which is 3072 bytes out of 18 bits.
+const JPEG_EXPANSION_MAX: u64 = 2048;
+
+/// What a decoder may take besides the pixels and the file: rows, tables, a colour profile.
+const WORK_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Bytes put in the place of a JPEG's end marker: the decoder reads at most 8 ahead.
 const JPEG_FILLER: [u8; 8] = [0xAA; 8];
 
@@ -187,6 +194,7 @@ fn check_claim(
     decoded_bytes: u64,
     found: usize,
     limits: DecodeLimits,
+    expansion_max: u64,
 ) -> Result<(), DecodeError> {
     let SizePx {
         width_px,
@@ -200,7 +208,7 @@ fn check_claim(
             bytes_max: limits.bytes_max,
         });
     }
-    if decoded_bytes == 0 || found as u64 * EXPANSION_MAX < decoded_bytes {
+    if decoded_bytes == 0 || found as u64 * expansion_max < decoded_bytes {
         return Err(DecodeError::Lies {
             width_px,
             height_px,
@@ -219,15 +227,19 @@ fn decode_by_image(
     let refuse = |source: ImageError| refused(source, name, bytes.len());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = Limits::default();
-    bounds.max_alloc = Some(limits.bytes_max);
-    reader.limits(bounds);
-    let decoder = reader.into_decoder().map_err(refuse)?;
+    bounds.max_alloc = Some(WORK_BYTES_MAX);
+    reader.limits(bounds.clone());
+    let mut decoder = reader.into_decoder().map_err(refuse)?;
     let (width_px, height_px) = decoder.dimensions();
     let size = SizePx {
         width_px,
         height_px,
     };
-    check_claim(size, decoder.total_bytes(), bytes.len(), limits)?;
+    let decoded_bytes = decoder.total_bytes();
+    check_claim(size, decoded_bytes, bytes.len(), limits, EXPANSION_MAX)?;
+    // Only PNG took the limits from the reader. TIFF counts the pixels and a whole strip as well.
+    bounds.max_alloc = Some(decoded_bytes + bytes.len() as u64 + WORK_BYTES_MAX);
+    decoder.set_limits(bounds).map_err(refuse)?;
     if format == ImageFormat::Png && !png_is_whole(bytes) {
         return Err(DecodeError::CutOff {
             format: name,
@@ -235,7 +247,7 @@ fn decode_by_image(
         });
     }
     let color = decoder.color_type();
-    let length = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
+    let length = usize::try_from(decoded_bytes).unwrap_or(usize::MAX);
     let mut pixels = vec![0; length];
     decoder.read_image(&mut pixels).map_err(refuse)?;
     let (format, pixels) =
@@ -336,7 +348,7 @@ fn decode_jpeg(bytes: &[u8], limits: DecodeLimits) -> Result<Picture, DecodeErro
         }
     };
     let length = (width as u64) * (height as u64) * format.channels() as u64;
-    check_claim(size, length, bytes.len(), limits)?;
+    check_claim(size, length, bytes.len(), limits, JPEG_EXPANSION_MAX)?;
     let end = end.ok_or_else(cut_off)?;
     let options = options.jpeg_set_out_colorspace(space);
     let pixels = if end.is_one_scan {

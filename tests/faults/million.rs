@@ -16,7 +16,7 @@ const MORE: &str =
 const DISK: &str = "6g";
 
 #[test]
-#[ignore = "takes half an hour: `make million`"]
+#[ignore = "takes ten minutes: `make million`"]
 fn a_million_triggers_at_full_speed() {
     let n_parts: u32 = std::env::var("TAKTGATE_TRIGGERS").map_or(1_000_000, |n| n.parse().unwrap());
     let mut bench = drawn_parts();

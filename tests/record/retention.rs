@@ -549,3 +549,45 @@ fn a_removal_that_was_rewritten_with_its_gap_is_found_by_the_record_behind_it() 
     let report = RecordReader::open(&path).unwrap().verify().unwrap();
     insta::assert_snapshot!(report.fault.unwrap(), @"a record is missing before record `id-0005` (row 5)");
 }
+
+#[test]
+fn a_gap_that_goes_to_the_last_number_there_is_is_a_fault_and_no_crash() {
+    for (first_row, last_row) in [(1, i64::MAX), (i64::MIN, i64::MAX), (i64::MIN, i64::MIN)] {
+        let mut data = Data::delivered(2);
+        data.retain(&rules(NOTHING, FOREVER));
+        let Data {
+            home: _home,
+            path,
+            store,
+            retention,
+            ..
+        } = data;
+        drop((store, retention));
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let json: String = connection
+            .query_row(
+                "SELECT json FROM removal ORDER BY number DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        // The digest is right, so that what the gap says is counted.
+        let gaps = format!("{first_row} {last_row} ab\n");
+        let mut removal: serde_json::Value = serde_json::from_str(&json).unwrap();
+        removal["gaps_sha256"] = taktgate::config::sha256_hex(gaps.as_bytes()).into();
+        for n_records in [i64::MAX.cast_unsigned(), u64::MAX, 0] {
+            removal["n_records_in_all"] = n_records.into();
+            connection
+                .execute("UPDATE removal SET json = ?", [removal.to_string()])
+                .unwrap();
+            connection
+                .execute(
+                    "UPDATE gap SET first_row = ?, last_row = ?, sha256 = 'ab'",
+                    [first_row, last_row],
+                )
+                .unwrap();
+            let report = RecordReader::open(&path).unwrap().verify().unwrap();
+            assert!(report.fault.is_some(), "{first_row} to {last_row}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Reading an exported file: its weights, wherever they lie, and what the graph says of itself.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::super::external_data::{self, Elsewhere};
@@ -31,11 +32,10 @@ impl Export {
         };
         let bytes = read_file(path, ONNX_BYTES_MAX).map_err(read_error(path))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let onnx = external_data::embed(&bytes, &mut |place| read_elsewhere(&folder, place))
-            .map_err(|problem| ImportError::Onnx {
-                path: path.to_owned(),
-                problem,
-            })?;
+        let onnx = with_weights(&bytes, &folder).map_err(|problem| ImportError::Onnx {
+            path: path.to_owned(),
+            problem,
+        })?;
         let model = path.file_name().unwrap_or_default().to_string_lossy();
         let loaded = Loaded::open(&model, &onnx, runtime, options)?;
         let beside = folder.join("metadata.json");
@@ -127,32 +127,84 @@ impl Signature {
     }
 }
 
-/// The numbers of a tensor that lies in a file beside the graph.
-fn read_elsewhere(folder: &Path, place: &Elsewhere) -> Result<Vec<u8>, String> {
-    let named = Path::new(&place.location);
-    if place.location.is_empty() || named.components().count() != 1 || named.is_absolute() {
-        return Err(format!(
-            "its weights lie in `{}`, which is not beside it; put the file there",
-            place.location.escape_debug()
-        ));
+/// A part of a file beside the graph.
+struct Part {
+    file: File,
+    path: PathBuf,
+    offset: u64,
+    length: u64,
+}
+
+impl Part {
+    /// Finds it, without reading it.
+    fn find(folder: &Path, place: &Elsewhere) -> Result<Self, String> {
+        let named = Path::new(&place.location);
+        if place.location.is_empty() || named.components().count() != 1 || named.is_absolute() {
+            return Err(format!(
+                "its weights lie in `{}`, which is not beside it; put the file there",
+                place.location.escape_debug()
+            ));
+        }
+        let path: PathBuf = folder.join(named);
+        let (file, file_length) = open(&path).map_err(|error| unread(&path, &error))?;
+        let rest = file_length.checked_sub(place.offset);
+        let length = rest.and_then(|rest| {
+            let length = place.length.unwrap_or(rest);
+            (length <= rest).then_some(length)
+        });
+        match length {
+            Some(length) => Ok(Self {
+                file,
+                path,
+                offset: place.offset,
+                length,
+            }),
+            None => Err(format!(
+                "`{}` is shorter than the graph says; copy it again",
+                path.display()
+            )),
+        }
     }
-    let path: PathBuf = folder.join(named);
-    let bytes = read_file(&path, ONNX_BYTES_MAX).map_err(|error| {
-        format!(
-            "its weights lie in `{}`, which cannot be read: {error}",
-            path.display()
-        )
+
+    fn read(mut self) -> Result<Vec<u8>, String> {
+        let mut bytes = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        self.file
+            .seek(SeekFrom::Start(self.offset))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(|error| unread(&self.path, &error))?;
+        Ok(bytes)
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    // A named pipe would wait for ever when opened: look first.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+fn unread(path: &Path, error: &io::Error) -> String {
+    format!(
+        "its weights lie in `{}`, which cannot be read: {error}",
+        path.display()
+    )
+}
+
+/// The graph with the weights beside it inside. Their sizes are added up before one is read: many
+/// tensors may name the same bytes.
+fn with_weights(onnx: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
+    let mut length = onnx.len() as u64;
+    external_data::embed(onnx, &mut |place| {
+        length = length.saturating_add(Part::find(folder, place)?.length);
+        if length <= ONNX_BYTES_MAX {
+            return Ok(Vec::new());
+        }
+        Err(format!(
+            "with the weights beside it, it has more than {ONNX_BYTES_MAX} bytes; export a smaller model"
+        ))
     })?;
-    let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
-    let rest = bytes.get(start..);
-    let part = match place.length {
-        None => rest,
-        Some(length) => rest.and_then(|rest| rest.get(..usize::try_from(length).ok()?)),
-    };
-    part.map(<[u8]>::to_vec).ok_or_else(|| {
-        format!(
-            "`{}` is shorter than the graph says; copy it again",
-            path.display()
-        )
-    })
+    external_data::embed(onnx, &mut |place| Part::find(folder, place)?.read())
 }
