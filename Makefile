@@ -6,7 +6,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
+.PHONY: help setup demo test faults fuzz lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -28,6 +28,9 @@ test: setup ## run all tests
 
 faults: setup ## put a station through all faults at length (half an hour), and write docs/faults.md
 	cargo test --release --test faults -- --ignored --nocapture
+
+fuzz: setup ## fuzz the parsers, each group for FUZZ_SECONDS (60), with cargo-fuzz in .deps/fuzz
+	@scripts/fuzz.sh
 
 lint: setup ## formatting, spelling, clippy and documentation; every warning is an error
 	cargo fmt --check
