@@ -31,13 +31,8 @@ pub(crate) const TEXT: Cost = Cost {
     at_least: 256 * 1024,
 };
 
-/// Runs `parse`, and panics if it costs more than it may; the most it held at a time.
-pub(crate) fn measured<T>(
-    what: &str,
-    cost: Cost,
-    n_bytes: usize,
-    parse: impl FnOnce() -> T,
-) -> (T, usize) {
+/// Runs `parse`, and panics if it costs more than it may.
+pub(crate) fn measured<T>(what: &str, cost: Cost, n_bytes: usize, parse: impl FnOnce() -> T) -> T {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let value = parse();
@@ -47,7 +42,7 @@ pub(crate) fn measured<T>(
         held <= held_max,
         "{what} held {held} bytes for an input of {n_bytes}; {held_max} are allowed"
     );
-    (value, held)
+    value
 }
 
 /// Runs `parse` within `cost`; an error must have words, without an empty one in its chain.
@@ -57,13 +52,13 @@ pub(crate) fn holds<T, E: Error>(
     n_bytes: usize,
     parse: impl FnOnce() -> Result<T, E>,
 ) -> Option<T> {
-    let (result, _) = measured(what, cost, n_bytes, parse);
+    let result = measured(what, cost, n_bytes, parse);
     match result {
         Ok(value) => Some(value),
         Err(error) => {
             let mut cause: Option<&dyn Error> = Some(&error);
             while let Some(error) = cause {
-                let (text, _) = measured(what, cost, n_bytes, || error.to_string());
+                let text = measured(what, cost, n_bytes, || error.to_string());
                 assert!(!text.trim().is_empty(), "{what} has no words: {error:?}");
                 cause = error.source();
             }
