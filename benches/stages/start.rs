@@ -1,4 +1,4 @@
-//! The program itself, as `taktgate run` starts it: from start to `Ready`, and its memory.
+//! The program itself, as `taktgate run` starts it: from start to the first part that it would take, and its memory.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,9 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use taktgate::publish::{
-    Connection, Controller, ControllerEvent, SCHEMA, StationState, TriggerPayload,
-};
+use taktgate::publish::{Connection, Controller, ControllerEvent, SCHEMA, TriggerPayload};
 
 use super::scene::{SCENE, Scene, status_mib};
 use super::wire::wait;
@@ -81,7 +79,7 @@ pub(crate) fn print(scene: &mut Scene) -> anyhow::Result<()> {
     let line = Controller::start(connection, scene.station.topics.clone(), sink)?;
     wait(
         &events,
-        |event| matches!(event, ControllerEvent::State(state) if state.state == StationState::Ready),
+        |event| matches!(event, ControllerEvent::State(state) if state.state.takes_parts()),
     )?;
     let ready = started.elapsed();
     let id = program.child.id().to_string();
@@ -89,7 +87,7 @@ pub(crate) fn print(scene: &mut Scene) -> anyhow::Result<()> {
     judge_parts(scene, &line, &events)?;
     let at_work = (status_mib(&id, "VmRSS")?, status_mib(&id, "VmHWM")?);
     println!(
-        "  start to the retained state `ready`: {:.0} ms (limit {} ms)",
+        "  start to the retained state `continuous_execution`: {:.0} ms (limit {} ms)",
         ready.as_secs_f64() * 1e3,
         READY_MAX.as_millis()
     );
