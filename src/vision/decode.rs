@@ -15,7 +15,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::whole::{jpeg_end, png_is_whole};
+use super::whole::{jpeg_end, png_is_whole, tiff_is_whole};
 use crate::domain::{Frame, FrameError, PixelFormat, SizePx};
 
 /// How much a file may grow when it is decoded; more, and its header lies. Deflate packs 1032 bytes
@@ -225,6 +225,12 @@ fn decode_by_image(
     limits: DecodeLimits,
 ) -> Result<Picture, DecodeError> {
     let refuse = |source: ImageError| refused(source, name, bytes.len());
+    if format == ImageFormat::Tiff && !tiff_is_whole(bytes) {
+        return Err(DecodeError::CutOff {
+            format: name,
+            found: bytes.len(),
+        });
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = Limits::default();
     bounds.max_alloc = Some(WORK_BYTES_MAX);

@@ -1,7 +1,8 @@
-//! Whether a picture file runs to its own end: the end markers of PNG and JPEG.
+//! Whether a picture file runs to its own end: the end markers of PNG and JPEG, the directory of TIFF.
 //!
 //! The decoders look only at what they need; a file that was cut off while it was written may still
-//! give them a picture.
+//! give them a picture. The one of TIFF makes room for what a directory claims before it looks whether
+//! the file has it.
 
 /// Whether the PNG's chunks lead to its `IEND` (PNG specification, third edition, section 5.3).
 pub(super) fn png_is_whole(bytes: &[u8]) -> bool {
@@ -23,6 +24,61 @@ pub(super) fn png_is_whole(bytes: &[u8]) -> bool {
         rest = next;
     }
     false
+}
+
+/// Whether all values that the first directory of a TIFF names lie within the file (TIFF 6.0, section 2).
+pub(super) fn tiff_is_whole(bytes: &[u8]) -> bool {
+    tiff_values_are_within(bytes).unwrap_or(false)
+}
+
+/// `None` where the file ends before its directory does.
+fn tiff_values_are_within(bytes: &[u8]) -> Option<bool> {
+    const ENTRY: usize = 12;
+    let is_little = bytes.starts_with(b"II");
+    let short = |at: usize| {
+        let two = *bytes.get(at..)?.first_chunk::<2>()?;
+        let short = if is_little {
+            u16::from_le_bytes
+        } else {
+            u16::from_be_bytes
+        };
+        Some(usize::from(short(two)))
+    };
+    let long = |at: usize| {
+        let four = *bytes.get(at..)?.first_chunk::<4>()?;
+        let long = if is_little {
+            u32::from_le_bytes
+        } else {
+            u32::from_be_bytes
+        };
+        usize::try_from(long(four)).ok()
+    };
+    let directory = long(4)?;
+    for entry in 0..short(directory)? {
+        let at = directory.checked_add(2 + entry * ENTRY)?;
+        let (kind, count) = (short(at + 2)?, long(at + 4)?);
+        let length = count.checked_mul(tiff_value_size(kind))?;
+        // Four bytes have their place in the entry itself.
+        if 4 < length && bytes.len() < long(at + 8)?.checked_add(length)? {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// Bytes of a value of a TIFF type; no decoder reads those of types that are not known.
+fn tiff_value_size(kind: usize) -> usize {
+    match kind {
+        // BYTE, ASCII, SBYTE, UNDEFINED
+        1 | 2 | 6 | 7 => 1,
+        // SHORT, SSHORT
+        3 | 8 => 2,
+        // LONG, SLONG, FLOAT, IFD
+        4 | 9 | 11 | 13 => 4,
+        // RATIONAL, SRATIONAL, DOUBLE, LONG8, SLONG8, IFD8
+        5 | 10 | 12 | 16..=18 => 8,
+        _ => 0,
+    }
 }
 
 /// Where a JPEG's own picture ends.

@@ -118,6 +118,45 @@ fn a_png_that_lies_or_blows_up_costs_nothing() {
     }
 }
 
+/// A grey TIFF of 2 x 2 px, whose entry `of` claims `count` values.
+fn tiff_claiming(of: usize, count: u32) -> Vec<u8> {
+    let pixels = [0, 80, 160, 240];
+    let entries: [(u16, u32); 9] = [
+        (256, 2),
+        (257, 2),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 2),
+        (279, 4),
+    ];
+    let mut bytes = [&b"II*\0"[..], &12_u32.to_le_bytes(), &pixels, &[9, 0]].concat();
+    for (index, (tag, value)) in entries.into_iter().enumerate() {
+        let count = if index == of { count } else { 1 };
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(3_u16.to_le_bytes()); // SHORT
+        bytes.extend(count.to_le_bytes());
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn a_tiff_that_claims_more_values_than_it_has_costs_nothing() {
+    let _alone = alone();
+    let good = told("good.tiff", &tiff_claiming(0, 1));
+    assert_eq!(good, "SizePx { width_px: 2, height_px: 2 }");
+    for entry in 0..9 {
+        for count in [100, 8_000_000, u32::MAX] {
+            let told = told("lying.tiff", &tiff_claiming(entry, count));
+            assert!(told.starts_with("the TIFF is cut off"), "{entry}: {told}");
+        }
+    }
+}
+
 /// A JPEG of noise, so that it has some bytes, that claims other sides.
 fn jpeg_claiming(width_px: u16, height_px: u16) -> Vec<u8> {
     let noise = RgbImage::from_fn(128, 128, |x, y| {
