@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "what a test skips is said aloud")]
 
+#[path = "publish/certificates.rs"]
+mod certificates;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use certificates::Authority;
 use taktgate::publish::{Broker, BrokerSettings};
 
 const LINE: &str = "taktgate/acme/ulm/body/line-3";
@@ -151,7 +155,7 @@ fn broker(folder: &Path) -> Broker {
     .unwrap()
 }
 
-/// A subscriber to everything, as far as it is let.
+/// A subscriber to everything, as far as it is let; started, it is subscribed.
 struct Reader {
     child: Child,
     lines: Receiver<String>,
@@ -159,26 +163,22 @@ struct Reader {
 
 impl Reader {
     fn start(port: u16, user: &str) -> Self {
-        let mut child = Command::new("mosquitto_sub")
+        // With `-d` it says when it is subscribed, and with whole lines at once.
+        let mut child = Command::new("stdbuf")
+            .args(["-oL", "mosquitto_sub", "-d"])
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1"])
-            .args([
-                "-u",
-                user,
-                "-P",
-                "secret",
-                "-t",
-                "taktgate/#",
-                "-F",
-                "%t %p",
-            ])
+            .args(["-u", user, "-P", "secret"])
+            .args(["-t", "taktgate/#", "-F", "%t %p"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let out = child.stdout.take().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_subscribed = |line: std::io::Result<String>| line.unwrap().starts_with("Subscribed");
+        assert!(said.any(is_subscribed), "`{user}` was not subscribed");
         let (sink, lines) = sync_channel(10_000);
         std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sink.send(line).is_err() {
+            for line in said.map_while(Result::ok) {
+                if line.starts_with(LINE) && sink.send(line).is_err() {
                     return;
                 }
             }
@@ -204,33 +204,16 @@ impl Drop for Reader {
     }
 }
 
-fn say(port: u16, user: &str, leaf: &str) {
-    // A broker that refuses says so by an exit code or not at all: what is heard counts.
-    Command::new("mosquitto_pub")
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-            "-V",
-            "5",
-            "-q",
-            "1",
-        ])
-        .args([
-            "-u",
-            user,
-            "-P",
-            "secret",
-            "-t",
-            &format!("{LINE}/{leaf}"),
-            "-m",
-            user,
-        ])
+/// Says something below the line with `words` of its own; whether the broker took it.
+fn publish(port: u16, leaf: &str, words: &[&str]) -> bool {
+    let status = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(["-V", "5", "-q", "1", "-t", &format!("{LINE}/{leaf}")])
+        .args(words)
         .stderr(Stdio::null())
         .stdout(Stdio::null())
-        .status()
-        .unwrap();
+        .status();
+    status.unwrap().success()
 }
 
 #[test]
@@ -243,11 +226,11 @@ fn every_role_says_and_hears_its_leaves_and_no_others() {
         .map(|role| Reader::start(broker.port(), role.user))
         .collect();
     let witness = Reader::start(broker.port(), WITNESS);
-    // The witness hears itself announced by a station before anything is counted.
-    std::thread::park_timeout(Duration::from_millis(500));
     for role in &roles {
         for leaf in leaves() {
-            say(broker.port(), role.user, &leaf);
+            // A broker that refuses says so by an exit code or not at all: what is heard counts.
+            let words = ["-u", role.user, "-P", "secret", "-m", role.user];
+            publish(broker.port(), &leaf, &words);
         }
     }
     let heard = witness.heard();
@@ -288,10 +271,10 @@ fn the_brokers_configuration_lets_in_who_has_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let certs = folder.path().join("certs");
     fs::create_dir(&certs).unwrap();
-    let authority = authority();
-    fs::write(certs.join("ca.pem"), authority.pem()).unwrap();
+    let authority = Authority::new("plant");
+    authority.write(&certs);
     for name in ["broker", "st-07"] {
-        issue(&certs, name, &authority);
+        authority.issue(&certs, name, 2100);
     }
     let text = fs::read_to_string(deploy("mosquitto/taktgate.conf")).unwrap();
     let data = folder.path().join("data");
@@ -315,33 +298,11 @@ fn the_brokers_configuration_lets_in_who_has_a_certificate() {
     let file = folder.path().join("broker.conf");
     fs::write(&file, text).unwrap();
     let _broker = start(&file);
-    let publish = |words: &[String]| {
-        let status = Command::new("mosquitto_pub")
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-                "-V",
-                "5",
-                "-q",
-                "1",
-            ])
-            .args(["-t", &format!("{LINE}/st-07/event"), "-m", "{}"])
-            .args(words)
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
-        status.unwrap().success()
-    };
     let file = |name: &str| certs.join(name).display().to_string();
-    let ca = ["--cafile".to_owned(), file("ca.pem")];
-    let own = [
-        "--cert".to_owned(),
-        file("st-07.pem"),
-        "--key".to_owned(),
-        file("st-07.key"),
-    ];
+    let (ca, certificate, key) = (file("ca.pem"), file("st-07.pem"), file("st-07.key"));
+    let ca = ["--cafile", &ca];
+    let own = ["--cert", &certificate, "--key", &key];
+    let publish = |words: &[&str]| publish(port, "st-07/event", &[words, &["-m", "{}"]].concat());
     assert!(publish(&[ca.as_slice(), own.as_slice()].concat()));
     assert!(!publish(&ca), "without a certificate");
     assert!(!publish(&[]), "in plain text");
@@ -373,23 +334,6 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.0.kill().and_then(|()| self.0.wait()).ok();
     }
-}
-
-fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap()
-}
-
-fn issue(folder: &Path, name: &str, by: &rcgen::CertifiedIssuer<'static, rcgen::KeyPair>) {
-    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-    fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
 }
 
 #[test]

@@ -10,6 +10,10 @@
 
 #[path = "faults/bench.rs"]
 mod bench;
+#[path = "publish/certificates.rs"]
+mod certificates;
+#[path = "faults/history.rs"]
+mod history;
 #[path = "station/house.rs"]
 #[expect(dead_code, reason = "the station's own tests use the rest")]
 mod house;
@@ -21,6 +25,8 @@ mod million;
 mod network;
 #[path = "faults/proxy.rs"]
 mod proxy;
+#[path = "record/sample.rs"]
+mod sample;
 #[path = "faults/security.rs"]
 mod security;
 #[path = "faults/station.rs"]
@@ -54,6 +60,8 @@ faults! {
     network::slow_network,
     network::stalled_network,
     network::slow_subscriber,
+    history::broker_away_for_hours,
+    history::client_id_changed,
     line::repeated_and_out_of_order,
     line::storm,
     line::rubbish,

@@ -6,6 +6,8 @@
     reason = "a test may panic, and waits for the one event that it is about"
 )]
 
+#[path = "publish/certificates.rs"]
+mod certificates;
 #[path = "publish/scene.rs"]
 mod scene;
 
@@ -22,7 +24,8 @@ use taktgate::publish::{
     VerdictPayload,
 };
 
-use scene::{BOTH, Certificates, PATIENCE, Scene, Station, Witness, domain_trigger, part, topics};
+use certificates::Authority;
+use scene::{BOTH, PATIENCE, Scene, Station, Witness, domain_trigger, part, topics};
 
 #[test]
 fn a_trigger_gets_its_verdict_in_both_protocols() {
@@ -412,9 +415,10 @@ fn two_clients_of_one_name_are_told() {
 #[test]
 fn tls_needs_the_right_certificates_on_both_ends() {
     let scene = Scene::with(|folder| {
-        let certificates = Certificates::new(folder);
-        certificates.issue(folder, "broker");
-        certificates.issue(folder, "station");
+        let authority = Authority::new("plant");
+        authority.write(folder);
+        authority.issue(folder, "broker", 2100);
+        authority.issue(folder, "station", 2100);
         let file = |name: &str| folder.join(name).display().to_string();
         vec![
             format!("cafile {}", file("ca.pem")),
@@ -462,7 +466,7 @@ fn tls_needs_the_right_certificates_on_both_ends() {
 #[test]
 fn tls_on_a_plain_port_is_told() {
     let scene = Scene::new();
-    Certificates::new(scene.folder.path());
+    Authority::new("plant").write(scene.folder.path());
     for protocol in BOTH {
         let tls = Some(Tls {
             ca: scene.folder.path().join("ca.pem"),

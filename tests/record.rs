@@ -6,13 +6,10 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use taktgate::domain::{
-    InspectionRecord, Name, Reason, StageTimings, Trigger, Verdict, ViewRecord,
-};
+use taktgate::domain::{InspectionRecord, Reason, Verdict, ViewRecord};
 use taktgate::record::{
     ArchiveRules, ImageArchive, RecordError, RecordFilter, RecordReader, RecordStore, VerdictWord,
 };
@@ -30,6 +27,10 @@ mod killed;
 mod migration;
 #[path = "record/retention.rs"]
 mod retention;
+#[path = "record/sample.rs"]
+mod sample;
+
+use sample::record;
 
 const CHILD_STORE: &str = "TAKTGATE_TEST_CHILD_STORE";
 
@@ -37,34 +38,6 @@ fn home() -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("records.db");
     (home, path)
-}
-
-fn record(n: u32, verdict: Verdict) -> InspectionRecord {
-    let at = Timestamp::from_second(1_795_000_000 + i64::from(n)).unwrap();
-    InspectionRecord {
-        id: format!("id-{n:04}"),
-        station: "st-07".into(),
-        trigger: Trigger {
-            sequence: n,
-            part: Name::new(&format!("part-{n}")).unwrap(),
-            part_type: Name::new("b-pillar").unwrap(),
-            lot: Some(Name::new(if n.is_multiple_of(2) { "even" } else { "odd" }).unwrap()),
-            supplier: None,
-            arrived_at: Instant::now(),
-            arrived_at_utc: at,
-            deadline: Instant::now(),
-        },
-        verdict,
-        late: false,
-        findings: vec![],
-        views: vec![],
-        recipe: None,
-        models: vec![],
-        calibrations: vec![],
-        timings: StageTimings::default(),
-        decided_at_utc: at + Duration::from_micros(250),
-        software_version: "0.1.0".into(),
-    }
 }
 
 /// A record whose view names an image, and where that image lies.

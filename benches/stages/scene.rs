@@ -210,6 +210,7 @@ impl Scene {
             calibrations: self.inspector.calibrations(),
             timings: StageTimings::default(),
             decided_at_utc: Timestamp::now(),
+            clock_stepped_s: None,
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use taktgate::line::command as send;
-use taktgate::publish::{Connection, Verb};
+use taktgate::publish::Verb;
+use uuid::Uuid;
 
 use super::print::say;
-use super::{Outcome, StationArg};
+use super::{BrokerArg, Outcome, StationArg};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -27,12 +28,8 @@ pub(crate) struct CommandArgs {
     /// The recipe, for `prepare-recipe` and `unprepare-recipe`; all of them without it.
     #[arg(long)]
     part_type: Option<String>,
-    /// The broker's host, instead of the station file's.
-    #[arg(long)]
-    host: Option<String>,
-    /// The broker's port, instead of the station file's.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
+    #[command(flatten)]
+    broker: BrokerArg,
     /// How long to wait for the station.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     within_s: u64,
@@ -78,13 +75,9 @@ impl From<VerbArg> for Verb {
 
 pub(crate) fn command(args: &CommandArgs) -> anyhow::Result<Outcome> {
     let station = args.station.read()?;
-    let id = format!("cli-{}", unique_mark());
-    let mut connection = Connection {
-        client_id: format!("taktgate-command-{}-{id}", station.name),
-        ..station.connection.clone()
-    };
-    connection.host = args.host.clone().unwrap_or(connection.host);
-    connection.port = args.port.unwrap_or(connection.port);
+    let id = format!("cli-{}", Uuid::now_v7().simple());
+    let client_id = format!("taktgate-command-{}-{id}", station.name);
+    let connection = args.broker.connection(&station, client_id);
     let within = Duration::from_secs(args.within_s);
     let verb = args.verb.into();
     let part_type = args.part_type.clone();
@@ -106,10 +99,4 @@ pub(crate) fn command(args: &CommandArgs) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Bad
     })
-}
-
-/// A mark that no other command has: the process and the time.
-fn unique_mark() -> String {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    format!("{}-{now:x}", std::process::id())
 }

@@ -10,7 +10,7 @@ use taktgate::line::{Account, Action, PartResult, Plan, play};
 use taktgate::publish::{Connection, Topics};
 
 use super::print::{ms, note, say, table, verdict_cell};
-use super::{Outcome, StationArg};
+use super::{BrokerArg, Outcome, StationArg};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -42,12 +42,8 @@ pub(crate) struct LineArgs {
     /// The parts' supplier.
     #[arg(long)]
     supplier: Option<String>,
-    /// The broker's host, instead of the station file's.
-    #[arg(long)]
-    host: Option<String>,
-    /// The broker's port, instead of the station file's.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
+    #[command(flatten)]
+    broker: BrokerArg,
     /// How long the line waits for a station that is ready.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_MS / 1_000))]
     ready_within_s: u64,
@@ -65,12 +61,8 @@ pub(crate) fn line(args: &LineArgs) -> anyhow::Result<Outcome> {
         Some(part_type) => part_type.clone(),
         None => only_part_type(&station)?,
     };
-    let mut connection = Connection {
-        client_id: format!("taktgate-line-{}-{}", station.name, std::process::id()),
-        ..station.connection.clone()
-    };
-    connection.host = args.host.clone().unwrap_or(connection.host);
-    connection.port = args.port.unwrap_or(connection.port);
+    let client_id = format!("taktgate-line-{}-{}", station.name, std::process::id());
+    let connection = args.broker.connection(&station, client_id);
     let deadline = args
         .deadline_ms
         .map_or(station.deadlines.deadline, Duration::from_millis);

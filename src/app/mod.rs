@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use taktgate::publish::Connection;
 use tracing_subscriber::EnvFilter;
 
 use print::failed;
@@ -118,6 +119,30 @@ pub(crate) struct StationArg {
     /// The station's file, or the folder that has its `station.toml`.
     #[arg(value_name = "STATION")]
     station: PathBuf,
+}
+
+/// Where the broker is, for those that speak with a station.
+#[derive(Args)]
+struct BrokerArg {
+    /// The broker's host, instead of the station file's.
+    #[arg(long)]
+    host: Option<String>,
+    /// The broker's port, instead of the station file's.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+}
+
+impl BrokerArg {
+    /// The way to the broker of `station` under a name of its own.
+    fn connection(&self, station: &taktgate::station::Station, client_id: String) -> Connection {
+        let theirs = station.connection.clone();
+        Connection {
+            host: self.host.clone().unwrap_or(theirs.host),
+            port: self.port.unwrap_or(theirs.port),
+            client_id,
+            ..theirs
+        }
+    }
 }
 
 impl StationArg {

@@ -113,6 +113,8 @@ pub struct InspectionRecord {
     pub timings: StageTimings,
     /// When it was decided.
     pub decided_at_utc: Timestamp,
+    /// By how much the wall clock jumped since the trigger, where it did.
+    pub clock_stepped_s: Option<f64>,
     /// The version of this program.
     pub software_version: String,
 }

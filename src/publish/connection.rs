@@ -59,6 +59,8 @@ pub struct Connection {
     pub credentials: Option<(String, String)>,
     /// TLS, if any.
     pub tls: Option<Tls>,
+    /// Whether another machine may be spoken to without TLS.
+    pub plain_text: bool,
     /// How often a silent connection is proved; a dead one is noticed after twice that.
     pub keep_alive: Duration,
 }
@@ -71,6 +73,14 @@ pub enum ConnectionError {
     Empty {
         /// The key.
         key: &'static str,
+    },
+    /// Another machine without TLS.
+    #[error(
+        "the broker at `{host}` would get verdicts and passwords in plain text; write `[mqtt.tls]` with the `ca` of the plant, or `plain_text = true` if the network is closed"
+    )]
+    PlainText {
+        /// The machine.
+        host: String,
     },
     /// A keep-alive that does not work.
     #[error("`keep_alive_s = {found_s}` is out of range; write {min_s} to {max_s}")]
@@ -134,7 +144,7 @@ impl Connection {
     const KEEP_ALIVE_MIN_S: u64 = 5;
     const KEEP_ALIVE_MAX_S: u64 = 3600;
 
-    /// A plain connection with MQTT 5, a keep-alive of 5 s and no password.
+    /// A connection without TLS, for a broker on this machine, with MQTT 5, a keep-alive of 5 s and no password.
     pub fn plain(host: &str, port: u16, client_id: &str) -> Self {
         Self {
             host: host.to_owned(),
@@ -143,6 +153,7 @@ impl Connection {
             protocol: Protocol::V5,
             credentials: None,
             tls: None,
+            plain_text: false,
             keep_alive: Duration::from_secs(Self::KEEP_ALIVE_MIN_S),
         }
     }
@@ -157,6 +168,7 @@ impl Connection {
                 return Err(ConnectionError::Empty { key });
             }
         }
+        self.check_secrecy()?;
         let found_s = self.keep_alive.as_secs();
         if !(Self::KEEP_ALIVE_MIN_S..=Self::KEEP_ALIVE_MAX_S).contains(&found_s) {
             return Err(ConnectionError::KeepAlive {
@@ -166,6 +178,20 @@ impl Connection {
             });
         }
         self.transport().map(drop)
+    }
+
+    /// Checks that nothing leaves this machine in plain text, unless that is meant.
+    ///
+    /// # Errors
+    /// [`ConnectionError::PlainText`].
+    pub fn check_secrecy(&self) -> Result<(), ConnectionError> {
+        let stays_here = ["127.0.0.1", "::1", "localhost"].contains(&self.host.as_str());
+        if stays_here || self.tls.is_some() || self.plain_text {
+            return Ok(());
+        }
+        Err(ConnectionError::PlainText {
+            host: self.host.clone(),
+        })
     }
 
     /// A fresh client and event loop; the files of TLS are read anew, so that renewed certificates
@@ -316,6 +342,7 @@ impl fmt::Debug for Connection {
             .field("protocol", &self.protocol)
             .field("user", &self.credentials.as_ref().map(|(user, _)| user))
             .field("tls", &self.tls)
+            .field("plain_text", &self.plain_text)
             .field("keep_alive", &self.keep_alive)
             .finish()
     }
@@ -345,6 +372,17 @@ mod tests {
             hasty.check().unwrap_err().to_string(),
             "`keep_alive_s = 1` is out of range; write 5 to 3600"
         );
+        let open = Connection {
+            host: "10.0.0.5".to_owned(),
+            ..good.clone()
+        };
+        let refused = open.check().unwrap_err().to_string();
+        assert!(refused.contains("`10.0.0.5` would get"), "{refused}");
+        let meant = Connection {
+            plain_text: true,
+            ..open
+        };
+        meant.check().unwrap();
         let tls = Some(Tls {
             ca: PathBuf::from("/nowhere/ca.pem"),
             client: None,

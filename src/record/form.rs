@@ -91,6 +91,10 @@ pub struct RecordForm {
     pub calibrations: Vec<ItemForm>,
     /// How long it took.
     pub timings: TimingsForm,
+    /// By how much the wall clock jumped from the trigger to the verdict, where it did: the two times in UTC
+    /// are then not to be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_stepped_s: Option<f64>,
     /// The version of the program that decided.
     pub software_version: String,
     /// SHA-256 of the link before this one in its store, a record or a removal, lower-case hexadecimal; 64
@@ -281,6 +285,7 @@ impl RecordForm {
             models: record.models.iter().map(ItemForm::from).collect(),
             calibrations: record.calibrations.iter().map(ItemForm::from).collect(),
             timings: TimingsForm::from(&record.timings),
+            clock_stepped_s: record.clock_stepped_s,
             software_version: record.software_version.clone(),
             previous_sha256: previous_sha256.to_owned(),
         }

@@ -11,10 +11,11 @@ use crate::gate::{ANSWERED_KEPT, Answer};
 use crate::inspect::{Inspection, with_causes};
 use crate::publish::{Outgoing, PlcBlock, Validity, VerdictPayload};
 use crate::record::{ImageArchive, drawn_path};
-use crate::vision;
+use crate::vision::{self, VisionError};
 
 use super::pictures::{JPEG_QUALITY, draw_inspection};
 use super::run::Live;
+use super::worker::{Evidence, Used};
 
 /// A frame that the archive gets.
 struct Kept {
@@ -23,20 +24,33 @@ struct Kept {
     path: String,
 }
 
+/// Writes into the record where its images will be.
+fn name_images(record: &mut InspectionRecord, frames: Vec<(String, Frame)>) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    for (view, frame) in frames {
+        let path = ImageArchive::path_for(&record.id, &view, record.decided_at_utc);
+        let of_view = |entry: &&mut ViewRecord| entry.view == view;
+        if let Some(entry) = record.views.iter_mut().find(of_view) {
+            entry.image_path = Some(path.clone());
+        }
+        kept.push(Kept { view, frame, path });
+    }
+    kept
+}
+
 impl Live {
     /// Answers a part that nothing was seen of.
     pub(super) fn answer_unseen(&mut self, answer: Answer) {
-        let nothing = Inspection::without_views(answer.verdict);
-        self.answer(answer, nothing, Vec::new());
+        let evidence = Evidence {
+            inspection: Inspection::without_views(answer.verdict),
+            used: self.used_for(&answer.trigger),
+            frames: Vec::new(),
+        };
+        self.answer(answer, evidence);
     }
 
     /// Makes the record durable, then says the verdict, then keeps the images.
-    pub(super) fn answer(
-        &mut self,
-        answer: Answer,
-        inspection: Inspection,
-        frames: Vec<(String, Frame)>,
-    ) {
+    pub(super) fn answer(&mut self, answer: Answer, evidence: Evidence) {
         let Answer {
             trigger,
             mut verdict,
@@ -54,26 +68,19 @@ impl Live {
             self.gate
                 .remember(trigger.sequence, trigger.part.clone(), verdict);
         }
-        let mut record = self.record(trigger, verdict, inspection);
-        let is_kept = self.storage.keeps(&self.archive, &record.id, verdict);
+        let Evidence {
+            inspection,
+            used,
+            frames,
+        } = evidence;
+        let mut record = self.record(trigger, verdict, inspection, used);
+        let is_kept = !frames.is_empty() && self.storage.keeps(&self.archive, &record.id, verdict);
         let (frames, unkept) = if is_kept {
             (frames, Vec::new())
         } else {
             (Vec::new(), frames)
         };
-        let kept: Vec<Kept> = frames
-            .into_iter()
-            .map(|(view, frame)| {
-                let path = ImageArchive::path_for(&record.id, &view, record.decided_at_utc);
-                Kept { view, frame, path }
-            })
-            .collect();
-        for image in &kept {
-            let of_view = |entry: &&mut ViewRecord| entry.view == image.view;
-            if let Some(entry) = record.views.iter_mut().find(of_view) {
-                entry.image_path = Some(image.path.clone());
-            }
-        }
+        let kept = name_images(&mut record, frames);
         let appended = self.store.append(&record);
         match &appended {
             Ok(outbox_id) => self.outbox.appended(*outbox_id),
@@ -115,7 +122,7 @@ impl Live {
             Validity {
                 remaining,
                 expires_at_utc,
-                clock_stepped_s: self.wall.stepped_s_since(record.trigger.arrived_at),
+                clock_stepped_s: record.clock_stepped_s,
             },
         );
         if self.said.len() == ANSWERED_KEPT {
@@ -135,11 +142,12 @@ impl Live {
         } else {
             // Answered before a restart: the verdict is known, its details are in the record.
             let empty = Inspection::without_views(verdict);
-            let record = self.record(trigger.clone(), verdict, empty);
+            let used = self.used_for(trigger);
+            let record = self.record(trigger.clone(), verdict, empty, used);
             let validity = Validity {
                 remaining: Duration::ZERO,
                 expires_at_utc: record.decided_at_utc,
-                clock_stepped_s: self.wall.stepped_s_since(trigger.arrived_at),
+                clock_stepped_s: record.clock_stepped_s,
             };
             VerdictPayload {
                 record_id: String::new(),
@@ -176,26 +184,36 @@ impl Live {
             record.station, record.trigger.part, record.verdict
         );
         for Kept { view, frame, path } in kept {
-            let plain = frame.clone();
-            let text = |error: vision::VisionError| with_causes(&error);
-            let encode = move || vision::encode_jpeg(&plain, JPEG_QUALITY).map_err(text);
-            let mut kept = self.archive.try_store(path.clone(), Box::new(encode));
+            self.archive_plain(&path, frame.clone());
             if self.station.archive_drawn {
                 let (findings, verdict) = (record.findings.clone(), record.verdict);
                 let banner = banner.clone();
-                let draw = move || {
-                    draw_inspection(&frame, &view, &findings, verdict, &banner).map_err(text)
-                };
-                let drawn = drawn_path(&path);
-                kept &= self.archive.try_store(drawn, Box::new(draw));
-            }
-            if !kept {
-                self.event(
-                    "archive",
-                    &format!("the archive is behind; no image of `{path}`"),
-                );
+                let draw = move || draw_inspection(&frame, &view, &findings, verdict, &banner);
+                self.archive(&drawn_path(&path), draw);
             }
         }
+    }
+
+    /// Keeps the frame as it is.
+    pub(super) fn archive_plain(&mut self, path: &str, frame: Frame) {
+        self.archive(path, move || vision::encode_jpeg(&frame, JPEG_QUALITY));
+    }
+
+    fn archive(
+        &mut self,
+        path: &str,
+        encode: impl FnOnce() -> Result<Vec<u8>, VisionError> + Send + 'static,
+    ) {
+        let encode = move || encode().map_err(|error| with_causes(&error));
+        if !self.archive.try_store(path.to_owned(), Box::new(encode)) {
+            let text = format!("the archive is behind; no image of `{path}`");
+            self.event("archive", &text);
+        }
+    }
+
+    /// What parts like this one are judged with now.
+    fn used_for(&self, trigger: &Trigger) -> Option<Used> {
+        self.used.get(trigger.part_type.as_str()).cloned()
     }
 
     pub(super) fn record(
@@ -203,8 +221,8 @@ impl Live {
         trigger: Trigger,
         verdict: Verdict,
         inspection: Inspection,
+        used: Option<Used>,
     ) -> InspectionRecord {
-        let used = self.used.get(trigger.part_type.as_str()).cloned();
         let (recipe, models, calibrations) = used.map_or_else(Default::default, |used| {
             (Some(used.recipe), used.models, used.calibrations)
         });
@@ -213,6 +231,7 @@ impl Live {
         InspectionRecord {
             id: Uuid::now_v7().to_string(),
             station: self.station.name.clone(),
+            clock_stepped_s: self.wall.stepped_s_since(trigger.arrived_at),
             trigger,
             verdict,
             late: false,

@@ -19,8 +19,9 @@ use super::worker::{Loaded, WorkerLink};
 const TESTED: &str = "golden vectors, warm-up and latency test passed";
 
 impl Live {
-    /// All tests were passed: the station is ready, and starts if nobody has to tell it.
-    pub(super) fn is_ready(&mut self) {
+    /// The models have passed: with room for records the station is ready, and starts if nobody has to tell it.
+    pub(super) fn is_ready(&mut self) -> Result<(), StationError> {
+        self.storage.check_room()?;
         self.control.loaded();
         if self.station.start == Start::Automatic
             && let Err(refused) = self.control.ask(Verb::StartContinuous, 0)
@@ -28,6 +29,7 @@ impl Live {
             warn!(refused, "not started");
         }
         self.say_state(TESTED);
+        Ok(())
     }
 
     /// Does what a command says and answers it.
@@ -65,7 +67,7 @@ impl Live {
         }
     }
 
-    fn respond(&mut self, command: Command, outcome: Result<String, String>) {
+    pub(super) fn respond(&mut self, command: Command, outcome: Result<String, String>) {
         if let Err(refused) = &outcome {
             self.counters.commands_refused += 1;
             warn!(station = self.station.name, verb = %command.verb, refused, "command refused");
@@ -121,21 +123,26 @@ impl Live {
                     info!(station = self.station.name, model, %report, "model");
                 }
                 self.used = used;
-                self.is_ready();
-                self.respond_pending(Ok(TESTED.to_owned()));
+                match self.is_ready() {
+                    Ok(()) => self.respond_pending(Ok(TESTED.to_owned())),
+                    Err(error) => self.not_loaded(&error),
+                }
             }
             Err(error) => self.not_loaded(&error),
         }
     }
 
-    fn not_loaded(&mut self, error: &StationError) {
+    /// A test was not passed.
+    pub(super) fn not_loaded(&mut self, error: &StationError) {
         let text = with_causes(error);
-        self.worker = None;
+        self.let_go();
         self.control.not_loaded();
         self.say_state(&text);
         self.event("not_ready", &text);
         self.respond_pending(Err(text));
-        if self.control.state() == StationState::Error {
+        // A full disk is tried again when it has room.
+        let is_full = matches!(error, StationError::DiskFull { .. });
+        if self.control.state() == StationState::Error && !is_full {
             self.recover(Instant::now());
         }
     }

@@ -228,29 +228,31 @@ fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> C
     if mqtt.broker == BrokerFile::Embedded && (tls.is_some() || mqtt.host != loopback()) {
         checks.say("`mqtt.broker = \"embedded\"` listens on 127.0.0.1 without TLS; leave `host` and `tls` out");
     }
-    let stays_here = ["127.0.0.1", "::1", "localhost"].contains(&mqtt.host.as_str());
-    let is_external = mqtt.broker == BrokerFile::External;
-    if is_external && !stays_here && tls.is_none() && !mqtt.plain_text {
-        checks.say(format!(
-            "`mqtt.host = \"{}\"` without `[mqtt.tls]` would send verdicts and passwords in plain text; write `[mqtt.tls]` with the `ca` of the plant, or `plain_text = true` if the network is closed",
-            mqtt.host
-        ));
-    }
     if tls.is_some() && mqtt.plain_text {
         checks.say("`mqtt.plain_text = true` and `[mqtt.tls]` exclude each other; keep one");
     }
-    Connection {
+    let connection = Connection {
         host: mqtt.host.clone(),
         port: mqtt.port,
-        client_id: format!("taktgate-{}", file.station),
+        client_id: mqtt
+            .client_id
+            .clone()
+            .unwrap_or_else(|| format!("taktgate-{}", file.station)),
         protocol: match mqtt.protocol {
             ProtocolFile::V5 => Protocol::V5,
             ProtocolFile::V311 => Protocol::V311,
         },
         credentials: check_credentials(folder, mqtt, checks),
         tls,
+        plain_text: mqtt.plain_text,
         keep_alive: KEEP_ALIVE,
+    };
+    if mqtt.broker == BrokerFile::External
+        && let Err(error) = connection.check_secrecy()
+    {
+        checks.say(error.to_string());
     }
+    connection
 }
 
 // A password never stands in the file itself: it would end in backups, tickets and screenshots.

@@ -106,7 +106,6 @@ impl Outbox {
     /// When [`Self::feed`] has to be called though nothing happened.
     pub(super) fn next(&self) -> Option<Instant> {
         let is_behind = self.connected
-            && self.last_sent != Some(self.newest)
             && self.last_sent.unwrap_or(0) < self.historical_until
             && self.in_flight.len() < RECORDS_IN_FLIGHT_MAX;
         is_behind.then(|| self.backfill.next())

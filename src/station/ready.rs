@@ -59,6 +59,14 @@ pub enum StationError {
         /// The station's deadline.
         deadline_ms: u128,
     },
+    /// No room for the records of good parts.
+    #[error(
+        "only {free_mb} MB of the disk are free, which is below `storage.stop_free_mb`; free some space"
+    )]
+    DiskFull {
+        /// What this user may still write.
+        free_mb: u64,
+    },
     /// A calibration that is out of date, or from the future.
     #[error(transparent)]
     Calibration(#[from] CalibrationFault),

@@ -133,6 +133,7 @@ impl Replay {
             calibrations: self.inspector.calibrations(),
             timings,
             decided_at_utc: Timestamp::now(),
+            clock_stepped_s: None,
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let view = recipe

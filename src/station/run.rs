@@ -27,7 +27,7 @@ use super::ready::StationError;
 use super::storage::Storage;
 use super::supervise::Recovery;
 use super::vitals::Vitals;
-use super::worker::{Inspected, Loaded, Used, WorkerLink};
+use super::worker::{Evidence, Inspected, Loaded, Used, WorkerLink};
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP_MAX: Duration = Duration::from_secs(3);
@@ -90,8 +90,9 @@ pub(super) struct Live {
 impl Live {
     /// Runs until it is told to stop.
     pub(super) fn run(mut self, events: &Receiver<Event>) {
-        info!(station = self.station.name, "ready");
-        self.is_ready();
+        if let Err(error) = self.is_ready() {
+            self.not_loaded(&error);
+        }
         loop {
             let wait = self.wake().saturating_duration_since(Instant::now());
             let event = events.recv_timeout(wait);
@@ -305,26 +306,22 @@ impl Live {
     }
 
     fn inspected(&mut self, inspected: Inspected) {
-        let Inspected {
-            trigger,
-            inspection,
-            frames,
-        } = inspected;
-        for view in &inspection.views {
+        let Inspected { trigger, evidence } = inspected;
+        for view in &evidence.inspection.views {
             if let Some(count) = view.camera_frame {
                 self.counters.camera_frame(&view.camera, count);
             }
         }
-        match self
-            .gate
-            .result(&trigger, inspection.verdict, Instant::now())
-        {
-            Outcome::Answer(answer) => self.answer(answer, inspection, frames),
+        let verdict = evidence.inspection.verdict;
+        match self.gate.result(&trigger, verdict, Instant::now()) {
+            Outcome::Answer(answer) => self.answer(answer, evidence),
             Outcome::Late => {
                 self.counters.late += 1;
                 warn!(sequence = trigger.sequence, part = %trigger.part, "inspected too late");
-                let verdict = inspection.verdict;
-                let mut record = self.record(trigger, verdict, inspection);
+                let Evidence {
+                    inspection, used, ..
+                } = evidence;
+                let mut record = self.record(trigger, verdict, inspection, used);
                 record.late = true;
                 match self.store.append(&record) {
                     Ok(outbox_id) => self.outbox.appended(outbox_id),
@@ -367,11 +364,14 @@ impl Live {
             n_open = self.gate.n_open(),
             "stopping"
         );
-        // No verb and no recovery any more: the station leaves.
+        // No recovery any more: the station leaves.
         self.recovery = Recovery::default();
         while let Some(deadline) = self.gate.next_deadline() {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Incoming(Incoming::Trigger(_))) => self.counters.missed += 1,
+                Ok(Event::Incoming(Incoming::Command(command))) => {
+                    self.respond(command, Err("the station is leaving".to_owned()));
+                }
                 Ok(event) => self.handle(event),
                 Err(_) => {}
             }

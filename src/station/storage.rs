@@ -12,10 +12,9 @@ use crate::publish::StoragePayload;
 use crate::record::{
     Bite, ImageArchive, Keeper, KeeperSettings, News, OutboxId, RecordError, SpaceLevel, Stuck,
 };
-use crate::vision;
 
 use super::config::{Station, WhenFull};
-use super::pictures::JPEG_QUALITY;
+use super::ready::StationError;
 use super::run::Live;
 
 /// Most parts before and after an incident whose images are kept.
@@ -69,12 +68,27 @@ impl Storage {
 
     /// What may be said while the disk is as it is: a full one stops OK before records are lost.
     pub(super) fn allowed(&self, verdict: Verdict) -> Verdict {
-        let is_stopped =
-            self.when_full == WhenFull::Stop && self.keeper.level() == SpaceLevel::Full;
         match verdict {
-            Verdict::Ok if is_stopped => Verdict::Indeterminate(Reason::Storage),
+            Verdict::Ok if self.is_stopped() => Verdict::Indeterminate(Reason::Storage),
             Verdict::Ok | Verdict::Ng | Verdict::Indeterminate(_) => verdict,
         }
+    }
+
+    /// Whether the disk is so full that nothing is OK.
+    fn is_stopped(&self) -> bool {
+        self.when_full == WhenFull::Stop && self.keeper.level() == SpaceLevel::Full
+    }
+
+    /// Whether there is room to begin: a station that could say OK of nothing is not ready.
+    ///
+    /// # Errors
+    /// [`StationError::DiskFull`].
+    pub(super) fn check_room(&self) -> Result<(), StationError> {
+        if self.is_stopped() {
+            let free_mb = self.keeper.free_bytes() / 1_000_000;
+            return Err(StationError::DiskFull { free_mb });
+        }
+        Ok(())
     }
 
     /// Whether the images of this part are kept.
@@ -159,14 +173,7 @@ impl Live {
             return self.event("storage", &with_causes(&error));
         }
         for (_, path, frame) in images {
-            let encode = move || {
-                vision::encode_jpeg(&frame, JPEG_QUALITY)
-                    .map_err(|error: vision::VisionError| with_causes(&error))
-            };
-            if !self.archive.try_store(path.clone(), Box::new(encode)) {
-                let text = format!("the archive is behind; no image of `{path}`");
-                self.event("archive", &text);
-            }
+            self.archive_plain(&path, frame);
         }
     }
 
@@ -200,6 +207,7 @@ impl Live {
                     self.storage.consequence(to)
                 );
                 self.event(&format!("storage_{}", to.word()), &text);
+                self.room_has_changed(to);
             }
             News::Removed(bite) => self.removed(&bite),
             News::Stuck(stuck) => {

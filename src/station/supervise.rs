@@ -10,6 +10,7 @@ use tracing::error;
 use crate::domain::{Sequence, Trigger};
 use crate::gate::Admission;
 use crate::publish::{StationState, Verb};
+use crate::record::SpaceLevel;
 
 use super::config::Start;
 use super::handshake::{Heard, Order};
@@ -101,6 +102,14 @@ impl Live {
                 "gave_up",
                 "too many failures in a row; look at the log, then send `reset` or restart the station",
             );
+        }
+    }
+
+    /// The disk has another level: what failed for want of room may succeed now.
+    pub(super) fn room_has_changed(&mut self, level: SpaceLevel) {
+        if level < SpaceLevel::Full && self.control.state() == StationState::Error {
+            self.recovery = Recovery::default();
+            self.recover(Instant::now());
         }
     }
 

@@ -145,10 +145,17 @@ impl Drop for Leaving {
     }
 }
 
-/// A part that has been inspected, with the frames for the archive.
+/// A part that has been inspected.
 pub(super) struct Inspected {
     pub(super) trigger: Trigger,
+    pub(super) evidence: Evidence,
+}
+
+/// What a verdict rests on.
+pub(super) struct Evidence {
     pub(super) inspection: Inspection,
+    /// What it was judged with, which may be other files by now; none without a recipe.
+    pub(super) used: Option<Used>,
     /// View and frame, for the views that gave one.
     pub(super) frames: Vec<(String, Frame)>,
 }
@@ -220,9 +227,12 @@ impl Worker {
         let fits = |inspector: &&mut Inspector| inspector.recipe().part_type == trigger.part_type;
         let Some(inspector) = self.inspectors.iter_mut().find(fits) else {
             return Inspected {
-                inspection: no_recipe(),
                 trigger,
-                frames: Vec::new(),
+                evidence: Evidence {
+                    inspection: no_recipe(),
+                    used: None,
+                    frames: Vec::new(),
+                },
             };
         };
         let latest = capture_until(&trigger);
@@ -245,10 +255,14 @@ impl Worker {
             });
         }
         let inspection = inspector.inspect(captures, now_utc);
+        let used = Some(Used::from(&*inspector));
         Inspected {
             trigger,
-            inspection,
-            frames,
+            evidence: Evidence {
+                inspection,
+                used,
+                frames,
+            },
         }
     }
 }

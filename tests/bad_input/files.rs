@@ -128,7 +128,7 @@ fn a_station_file_that_cannot_be_read() {
        |
     15 | password = "secret"
        | ^^^^^^^^
-    unknown field `password`, expected one of `broker`, `host`, `port`, `protocol`, `prefix`, `enterprise`, `site`, `area`, `line`, `user`, `password_env`, `password_file`, `tls`, `plain_text`
+    unknown field `password`, expected one of `broker`, `host`, `port`, `protocol`, `prefix`, `enterprise`, `site`, `area`, `line`, `client_id`, `user`, `password_env`, `password_file`, `tls`, `plain_text`
     "#);
 }
 
@@ -150,7 +150,7 @@ fn what_a_station_is() {
 fn how_a_station_reaches_its_broker() {
     assert_snapshot!(station_with("host = \"10.0.0.5\""), @r#"`file.toml`: `mqtt.broker = "embedded"` listens on 127.0.0.1 without TLS; leave `host` and `tls` out"#);
     assert_snapshot!(station_with("tls = { ca = \"ca.pem\" }"), @r#"`file.toml`: `mqtt.broker = "embedded"` listens on 127.0.0.1 without TLS; leave `host` and `tls` out"#);
-    assert_snapshot!(station("\"embedded\"", "\"external\"\nhost = \"10.0.0.5\""), @r#"`file.toml`: `mqtt.host = "10.0.0.5"` without `[mqtt.tls]` would send verdicts and passwords in plain text; write `[mqtt.tls]` with the `ca` of the plant, or `plain_text = true` if the network is closed"#);
+    assert_snapshot!(station("\"embedded\"", "\"external\"\nhost = \"10.0.0.5\""), @"`file.toml`: the broker at `10.0.0.5` would get verdicts and passwords in plain text; write `[mqtt.tls]` with the `ca` of the plant, or `plain_text = true` if the network is closed");
     assert_snapshot!(station("\"embedded\"", "\"external\"\nplain_text = true\ntls = { ca = \"ca.pem\" }"), @"`file.toml`: `mqtt.plain_text = true` and `[mqtt.tls]` exclude each other; keep one");
     assert_snapshot!(station("\"embedded\"", "\"external\"\ntls = { ca = \"ca.pem\", key = \"key.pem\" }"), @"`file.toml`: `mqtt.tls`: `certificate` and `key` go together; write both or neither");
     assert_snapshot!(station_with("user = \"st-07\"\npassword_env = \"TAKTGATE_NO_SUCH_VARIABLE\""), @"`file.toml`: `mqtt.password_env`: variable `TAKTGATE_NO_SUCH_VARIABLE`: environment variable not found");

@@ -32,6 +32,25 @@ fn a_line_without_a_broker_ends_in_time() {
 }
 
 #[test]
+fn nobody_speaks_to_another_machine_in_plain_text_unless_it_is_meant() {
+    let scene = Scene::with_station();
+    for command in ["line", "command"] {
+        let verb = if command == "command" {
+            &["stop"][..]
+        } else {
+            &[]
+        };
+        let words = [&[command, "st-07"], verb, &["--host", "10.0.0.5"]].concat();
+        let told = scene.taktgate(&words);
+        assert!(told.starts_with("exit 1\n"), "{told}");
+        assert!(
+            told.contains("the broker at `10.0.0.5` would get"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_broker_takes_a_free_port_and_ends_when_it_is_asked_to() {
     let scene = Scene::with_station();
     let mut broker = scene.start(&["broker", "--port", "0"]);

@@ -51,6 +51,7 @@ fn record(n: u32) -> InspectionRecord {
         calibrations: vec![],
         timings: StageTimings::default(),
         decided_at_utc: at,
+        clock_stepped_s: None,
         software_version: "0.1.0".into(),
     }
 }

@@ -31,6 +31,9 @@ name = "cam-1"
 source = { folder = { path = "frames", order = "again" } }
 "#;
 
+/// What the machine of a test has left on its disk is none of its business.
+const STORAGE: &str = "[storage]\nwarn_free_mb = 3\nimages_free_mb = 2\nstop_free_mb = 1\n";
+
 /// Judges what [`picture`] draws: a square below 0.5 is nothing, below 0.9 it is doubtful.
 pub(crate) const RECIPE: &str = r#"schema = 1
 part_type = "bracket"
@@ -119,7 +122,7 @@ impl Scene {
     pub(crate) fn with_station() -> Self {
         let scene = Self::new();
         scene.package("anomaly");
-        scene.write("st-07/station.toml", STATION);
+        scene.write("st-07/station.toml", format!("{STATION}\n{STORAGE}"));
         scene.write("st-07/recipe.toml", RECIPE);
         scene.write("st-07/calibration/cam-1.toml", CALIBRATION);
         scene.write("st-07/frames/1-good.png", png(&picture(0)));

@@ -217,6 +217,14 @@ impl Bench {
         }
     }
 
+    /// Until so many records have been heard.
+    pub(crate) fn wait_for_records(&mut self, n_records: usize) {
+        let until = Instant::now() + SETTLE_MAX;
+        while self.heard.record_ids.len() < n_records {
+            assert!(self.listen(until).is_some(), "not {n_records} records");
+        }
+    }
+
     /// After a restart of the broker: until the subscriber is back.
     pub(crate) fn wait_for_witness(&mut self) {
         let until = Instant::now() + SETTLE_MAX;

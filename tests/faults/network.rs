@@ -23,27 +23,9 @@ impl Bench {
     }
 }
 
-pub(crate) fn broker_restarted(scale: Scale) -> Row {
-    let mut bench = Bench::new(&Settings::default());
-    let n_times = scale.of(2, 20);
-    for _ in 0..n_times {
-        bench.one_by_one(3);
-        bench.announce("good");
-        bench.restart_broker();
-        bench.proxy.set(Weather::Fair);
-        bench.wait_for_state("continuous_execution");
-        bench.one_by_one(3);
-    }
-    let correct = "what the broker has taken is answered once, or not at all; records follow";
-    let row = bench.account("broker killed and started again", correct, n_times, as_seen);
-    row.nothing_lost()
-}
-
-pub(crate) fn broker_without_its_session(scale: Scale) -> Row {
-    let mut bench = Bench::new(&Settings {
-        is_broker_persistent: false,
-        ..Settings::default()
-    });
+/// A part is on its way whenever the broker goes, and a few come before and after.
+fn restarts(scale: Scale, fault: &'static str, correct: &'static str, settings: &Settings) -> Row {
+    let mut bench = Bench::new(settings);
     let n_times = scale.of(2, 20);
     for _ in 0..n_times {
         bench.one_by_one(3);
@@ -53,14 +35,29 @@ pub(crate) fn broker_without_its_session(scale: Scale) -> Row {
         bench.wait_for_state("continuous_execution");
         bench.one_by_one(3);
     }
+    bench
+        .account(fault, correct, n_times, as_seen)
+        .nothing_lost()
+}
+
+pub(crate) fn broker_restarted(scale: Scale) -> Row {
+    let correct = "what the broker has taken is answered once, or not at all; records follow";
+    let fault = "broker killed and started again";
+    restarts(scale, fault, correct, &Settings::default())
+}
+
+pub(crate) fn broker_without_its_session(scale: Scale) -> Row {
     let correct = "as above; the station subscribes anew and sends what was not acknowledged";
-    let row = bench.account(
+    let settings = Settings {
+        is_broker_persistent: false,
+        ..Settings::default()
+    };
+    restarts(
+        scale,
         "broker restarted without its session",
         correct,
-        n_times,
-        as_seen,
-    );
-    row.nothing_lost()
+        &settings,
+    )
 }
 
 pub(crate) fn connection_cut(scale: Scale) -> Row {

@@ -4,11 +4,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
-
 use crate::bench::{Bench, Row, Scale, TLS_PORT, as_seen};
+use crate::certificates::Authority;
 use crate::house::Settings;
 
 const TLS: &str = "[mqtt.tls]\nca = \"secret/ca.pem\"\ncertificate = \"secret/st.pem\"\nkey = \"secret/st.key\"\n";
@@ -17,13 +14,13 @@ const TLS: &str = "[mqtt.tls]\nca = \"secret/ca.pem\"\ncertificate = \"secret/st
 fn listener(folder: &Path) -> Vec<String> {
     let secret = folder.join("secret");
     fs::create_dir_all(&secret).unwrap();
-    let authority = authority("plant");
-    fs::write(secret.join("ca.pem"), authority.pem()).unwrap();
-    issue(&secret, "broker", &authority, 2100);
-    issue(&secret, "st", &authority, 2100);
+    let authority = Authority::new("plant");
+    authority.write(&secret);
+    authority.issue(&secret, "broker", 2100);
+    authority.issue(&secret, "st", 2100);
     // What is wrong lies beside what is right, to be exchanged.
-    issue(&secret, "broker-expired", &authority, 2020);
-    issue(&secret, "st-foreign", &self::authority("foreign"), 2100);
+    authority.issue(&secret, "broker-expired", 2020);
+    Authority::new("foreign").issue(&secret, "st-foreign", 2100);
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = port.local_addr().unwrap().port();
     fs::write(folder.join(TLS_PORT), port.to_string()).unwrap();
@@ -35,24 +32,6 @@ fn listener(folder: &Path) -> Vec<String> {
         format!("keyfile {}", file("broker.key")),
         "require_certificate true".to_owned(),
     ]
-}
-
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn issue(folder: &Path, name: &str, by: &CertifiedIssuer<'static, KeyPair>, until_year: i32) {
-    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = date_time_ymd(2019, 1, 1);
-    params.not_after = date_time_ymd(until_year, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-    fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
 }
 
 impl Bench {

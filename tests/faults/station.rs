@@ -29,7 +29,7 @@ pub(crate) fn killed(scale: Scale) -> Row {
 /// A station that goes on until a record does not fit: the guard before that has tests of its own.
 fn small_disk() -> Settings {
     Settings {
-        more: "[storage]\nwarn_free_mb = 3\nimages_free_mb = 2\nstop_free_mb = 1\nwhen_full = \"go_on\"\n",
+        storage: "warn_free_mb = 3\nimages_free_mb = 2\nstop_free_mb = 1\nwhen_full = \"go_on\"",
         ..Settings::default()
     }
 }

@@ -157,6 +157,7 @@ impl Station {
             calibrations: Vec::new(),
             timings: StageTimings::default(),
             decided_at_utc,
+            clock_stepped_s: None,
             software_version: "0.1.0".to_owned(),
         };
         let expires_at_utc = decided_at_utc + jiff::SignedDuration::try_from(valid_for).unwrap();
@@ -312,35 +313,5 @@ pub(crate) fn domain_trigger(sequence: Sequence) -> Trigger {
         arrived_at: now,
         arrived_at_utc: Timestamp::now(),
         deadline: now + Duration::from_secs(5),
-    }
-}
-
-pub(crate) struct Certificates {
-    pub(crate) ca: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
-}
-
-impl Certificates {
-    pub(crate) fn new(folder: &Path) -> Self {
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "test CA");
-        let key = rcgen::KeyPair::generate().unwrap();
-        let ca = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
-        std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
-        Self { ca }
-    }
-
-    pub(crate) fn issue(&self, folder: &Path, name: &str) {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = rcgen::CertificateParams::new(names).unwrap();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.ca).unwrap();
-        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 }

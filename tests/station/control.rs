@@ -110,9 +110,20 @@ fn abort_answers_what_is_open_at_once_and_what_comes_of_it_is_late() {
 fn halt_lets_go_and_reset_comes_back_with_what_the_files_say_then() {
     let house = House::new(&Settings::default());
     let (_running, witness) = house.start();
-    done(&house.command("halt", ASK), "halted");
+    house.hold("good");
     house.trigger(1, "good");
+    house.publish("cmd/trigger", "no trigger");
+    witness.next("event", |event| event["kind"] == "bad_trigger");
+    done(&house.command("halt", ASK), "halted");
     assert_eq!(witness.verdict(1)["reason"], "not_ready");
+    // What comes of it afterwards names what it was judged with, though the station has let go of that.
+    house.release("good");
+    let late = witness.next("record", |envelope| envelope["record"]["late"] == true);
+    assert_eq!(late["record"]["recipe"]["version"], "1", "{late}");
+    assert_eq!(late["record"]["models"][0]["version"], "1.0.0", "{late}");
+    house.restore("good");
+    house.trigger(2, "good");
+    assert_eq!(witness.verdict(2)["reason"], "not_ready");
 
     // A broken recipe keeps the station in `error`; it says what is wrong, and stays there for a person.
     let recipe = std::fs::read_to_string(house.path("recipe.toml")).unwrap();
@@ -138,9 +149,9 @@ fn halt_lets_go_and_reset_comes_back_with_what_the_files_say_then() {
         state["state"] == "continuous_execution" && state["recipes"][0]["version"] == "2"
     });
     assert_eq!(state["recipes"][0]["name"], "plate");
-    house.trigger(2, "good");
-    assert_eq!(witness.verdict(2)["verdict"], "ok");
-    let record = witness.next("record", |envelope| envelope["record"]["sequence"] == 2);
+    house.trigger(3, "good");
+    assert_eq!(witness.verdict(3)["verdict"], "ok");
+    let record = witness.next("record", |envelope| envelope["record"]["sequence"] == 3);
     assert_eq!(record["record"]["recipe"]["version"], "2");
 }
 

@@ -18,6 +18,9 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PREFIX: &str = "taktgate/acme/site/area/line/st";
 
+/// What the machine of a test has left is none of its business.
+pub(crate) const SMALLEST: &str = "warn_free_mb = 3\nimages_free_mb = 2\nstop_free_mb = 1\n";
+
 /// Limits and deadlines that a test sets for itself.
 pub(crate) struct Settings {
     pub(crate) deadline_ms: u64,
@@ -27,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) is_broker_persistent: bool,
     /// More lines of the broker's configuration, in a folder that is there already.
     pub(crate) broker_lines: fn(&Path) -> Vec<String>,
+    /// `[storage]` of the station file.
+    pub(crate) storage: &'static str,
     /// What the station file says beside that.
     pub(crate) more: &'static str,
 }
@@ -39,6 +44,7 @@ impl Default for Settings {
             model: "segment",
             is_broker_persistent: true,
             broker_lines: |_| Vec::new(),
+            storage: SMALLEST,
             more: "",
         }
     }
@@ -470,6 +476,8 @@ answer_margin_ms = {}
 open_parts_max = {}
 [onnxruntime]
 threads = 1
+[storage]
+{}
 [[cameras]]
 name = "cam"
 source = {{ folder = {{ path = "frames", order = "by_part" }} }}
@@ -477,6 +485,7 @@ source = {{ folder = {{ path = "frames", order = "by_part" }} }}
         settings.deadline_ms,
         settings.deadline_ms / 2,
         settings.open_parts_max,
+        settings.storage,
         settings.more
     )
 }

@@ -1,7 +1,6 @@
 //! The disk of a running station: what is kept around incidents, and what is said when it fills up.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,14 +9,14 @@ use taktgate::record::{ImageState, RecordReader};
 
 use super::house::{House, Settings, Witness, taktgate};
 
-fn house_with(text: &str) -> House {
-    let house = House::new(&Settings::default());
-    let mut file = OpenOptions::new()
-        .append(true)
-        .open(house.path("station.toml"))
-        .unwrap();
-    writeln!(file, "{text}").unwrap();
-    house
+/// A command without a part type.
+const ASK: &str = r#"{"schema":1}"#;
+
+fn house_with(storage: &'static str) -> House {
+    House::new(&Settings {
+        storage,
+        ..Settings::default()
+    })
 }
 
 fn level(witness: &Witness, level: &str) -> Value {
@@ -45,7 +44,10 @@ fn images(house: &House, id: &Value) -> (Vec<String>, bool) {
 
 #[test]
 fn good_parts_just_before_and_after_an_incident_are_kept_too() {
-    let house = house_with("[archive]\nok_share = 0.0\naround_incidents = 2");
+    let house = House::new(&Settings {
+        more: "[archive]\nok_share = 0.0\naround_incidents = 2",
+        ..Settings::default()
+    });
     let (mut running, witness) = house.start();
     let parts = ["good", "good", "good", "bad", "good", "good", "good"];
     let mut ids = Vec::new();
@@ -77,39 +79,35 @@ fn good_parts_just_before_and_after_an_incident_are_kept_too() {
 }
 
 #[test]
-fn a_disk_below_its_limit_says_no_ok_unless_it_is_told_to_go_on() {
-    let limits =
-        "warn_free_mb = 900_000_000\nimages_free_mb = 900_000_000\nstop_free_mb = 900_000_000";
-    let house = house_with(&format!("[storage]\n{limits}"));
-    let (running, witness) = house.start();
-    house.trigger(1, "good");
-    let verdict = witness.verdict(1);
-    assert_eq!(
-        (&verdict["verdict"], &verdict["reason"]),
-        (&"indeterminate".into(), &"storage".into())
+fn a_station_without_room_is_not_ready_unless_it_is_told_to_go_on() {
+    let house = house_with(
+        "warn_free_mb = 900_000_000\nimages_free_mb = 900_000_000\nstop_free_mb = 900_000_000",
     );
-    house.trigger(1, "good");
-    assert_eq!(
-        witness.verdict(1)["reason"],
-        "storage",
-        "asked again, it says the same"
+    let witness = Witness::start(house.broker.port());
+    let _running = house.run();
+    let state = witness.next("state", |state| state["state"] == "error");
+    let reason = state["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("MB of the disk are free, which is below `storage.stop_free_mb`"),
+        "{reason}"
     );
-    house.trigger(2, "bad");
-    assert_eq!(witness.verdict(2)["verdict"], "ng");
-    let health = level(&witness, "full");
-    assert_eq!(health["storage"]["images_stored"], 0);
+    assert_eq!(state["recipes"], serde_json::json!([]));
+    house.trigger(1, "good");
+    assert_eq!(witness.verdict(1)["reason"], "not_ready");
     let event = witness.next("event", |event| event["kind"] == "storage_full");
     let text = event["text"].as_str().unwrap();
     assert!(
         text.ends_with("no part is OK any more, no images are kept; free some space now"),
         "{text}"
     );
-    drop(running);
-    let store = RecordReader::open(&house.path("data/records.sqlite")).unwrap();
-    let reasons = store.count_by_verdict(None).unwrap();
-    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert_eq!(level(&witness, "full")["storage"]["images_stored"], 0);
+    let refused = house.command("reset", ASK);
+    assert_eq!(refused["done"], false);
+    assert_eq!(refused["text"], reason);
 
-    let house = house_with(&format!("[storage]\nwhen_full = \"go_on\"\n{limits}"));
+    let house = house_with(
+        "warn_free_mb = 900_000_000\nimages_free_mb = 900_000_000\nstop_free_mb = 900_000_000\nwhen_full = \"go_on\"",
+    );
     let (_running, witness) = house.start();
     house.trigger(1, "good");
     assert_eq!(witness.verdict(1)["verdict"], "ok");
@@ -142,7 +140,7 @@ impl Drop for SmallDisk<'_> {
 
 #[test]
 fn a_disk_that_fills_up_stops_images_then_ok_and_all_is_well_when_it_is_emptied() {
-    let house = house_with("[storage]\nwarn_free_mb = 45\nimages_free_mb = 35\nstop_free_mb = 20");
+    let house = house_with("warn_free_mb = 45\nimages_free_mb = 35\nstop_free_mb = 20");
     let data = house.path("data");
     let Some(disk) = SmallDisk::mount(&data) else {
         return;
@@ -162,17 +160,31 @@ fn a_disk_that_fills_up_stops_images_then_ok_and_all_is_well_when_it_is_emptied(
     event("storage_full");
     house.trigger(4, "good");
     assert_eq!(witness.verdict(4)["reason"], "storage");
+    house.trigger(4, "good");
+    let again = witness.verdict(4);
+    assert_eq!(
+        (&again["reason"], &again["repeated"]),
+        (&"storage".into(), &true.into())
+    );
+    house.trigger(5, "bad");
+    assert_eq!(witness.verdict(5)["verdict"], "ng");
+    // Loaded anew it is not ready, until there is room.
+    house.command("halt", ASK);
+    assert_eq!(house.command("reset", ASK)["done"], false);
+    house.trigger(6, "good");
+    assert_eq!(witness.verdict(6)["reason"], "not_ready");
     for name in ["a", "b"] {
         fs::remove_file(data.join(name)).unwrap();
     }
     event("storage_enough");
-    house.trigger(5, "good");
-    assert_eq!(witness.verdict(5)["verdict"], "ok");
+    witness.next("state", |state| state["state"] == "continuous_execution");
+    house.trigger(7, "good");
+    assert_eq!(witness.verdict(7)["verdict"], "ok");
     let health = witness.next("health", |health| health["storage"]["level_changes"] == 3);
     let storage = &health["storage"];
     assert_eq!(
         (&storage["level"], &storage["images_withheld"]),
-        (&"enough".into(), &3.into())
+        (&"enough".into(), &4.into())
     );
     running.signal("-TERM");
     assert!(running.wait().success());

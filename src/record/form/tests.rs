@@ -86,6 +86,7 @@ fn record(verdict: Verdict, findings: Vec<Finding>) -> InspectionRecord {
             ..StageTimings::default()
         },
         decided_at_utc: at,
+        clock_stepped_s: None,
         software_version: "0.1.0".into(),
     }
 }

@@ -64,6 +64,7 @@ pub(super) struct MqttFile {
     pub(super) site: String,
     pub(super) area: String,
     pub(super) line: String,
+    pub(super) client_id: Option<String>,
     pub(super) user: Option<String>,
     pub(super) password_env: Option<String>,
     pub(super) password_file: Option<PathBuf>,
