@@ -28,7 +28,7 @@ const ROOMS: [&str; 19] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 24] = [
+const CRATES: [(&str, &str); 25] = [
     ("anstream", "app"),
     ("axum", "web"),
     ("base64", "page"),
@@ -47,6 +47,7 @@ const CRATES: [(&str, &str); 24] = [
     ("owo_colors", "app"),
     ("prometheus_client", "web"),
     ("prost", "publish"),
+    ("rlimit", "model"),
     ("roxmltree", "evaluate"),
     ("rumqttc", "publish"),
     ("rusqlite", "record"),

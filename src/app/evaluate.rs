@@ -15,7 +15,7 @@ use taktgate::evaluate::{
 };
 use taktgate::inspect::Inspector;
 use taktgate::model::{
-    Detector, MANIFEST, ModelPackage, OnnxDetector, Provider, Runtime, SessionOptions, Task,
+    Detector, MANIFEST, ModelPackage, OnnxDetector, Runtime, SessionOptions, Task,
 };
 use taktgate::recipe::Limit;
 use taktgate::station::{files_of, make_ready, read_station};
@@ -248,8 +248,7 @@ fn of_package(args: &EvaluateArgs) -> anyhow::Result<Inspector> {
     let runtime = Runtime::load(None)?;
     let options = SessionOptions {
         threads: args.view.threads.into(),
-        spinning: false,
-        provider: Provider::Cpu,
+        ..SessionOptions::default()
     };
     let package = ModelPackage::open(&args.subject)?;
     let (detector, _) = OnnxDetector::load(package, &runtime, &options)

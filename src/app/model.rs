@@ -81,8 +81,8 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let runtime = Runtime::load(args.library.as_deref())?;
     let options = SessionOptions {
         threads: args.threads.into(),
-        spinning: false,
         provider: args.provider,
+        ..SessionOptions::default()
     };
     let mut outcome = Outcome::Good;
     for folder in &args.packages.packages {

@@ -31,6 +31,17 @@ pub enum ModelError {
         #[source]
         source: ort::Error,
     },
+    /// The graph asks for more memory than it may.
+    #[error(
+        "model `{model}`: the graph asks for more memory than `onnxruntime.memory_mb_max` allows; do not trust it, or raise that"
+    )]
+    Memory {
+        /// Name and version of the package.
+        model: String,
+        /// What ONNX Runtime said.
+        #[source]
+        source: ort::Error,
+    },
     /// The graph's inputs and outputs are not those of the manifest.
     #[error(
         "model `{model}`: graph and manifest differ; export the package again:{}",

@@ -14,6 +14,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{DynTensor, DynValue, Outlet, TensorElementType, TensorRef, ValueType};
 
+use super::allowance::Allowance;
 use super::error::ModelError;
 use super::provider::{self, Provider, SessionOptions};
 use super::runtime::Runtime;
@@ -54,6 +55,7 @@ pub(super) enum Numbers {
 pub(super) struct Loaded {
     model: String,
     provider: Provider,
+    allowance: Allowance,
     session: Session,
 }
 
@@ -139,6 +141,8 @@ struct Running {
     session: Session,
     options: RunOptions<HasSelectedOutputs>,
     half: Vec<f16>,
+    // Until the first run has shown what the graph asks for.
+    first: Option<Allowance>,
 }
 
 impl fmt::Debug for Running {
@@ -158,10 +162,12 @@ impl Loaded {
         runtime: &Runtime,
         options: &SessionOptions,
     ) -> Result<Self, ModelError> {
+        let allowance = Allowance::new(options, onnx.len());
         Ok(Self {
             model: model.to_owned(),
             provider: options.provider,
-            session: open_session(model, runtime, *options, onnx)?,
+            allowance,
+            session: open_session(model, runtime, *options, onnx, allowance)?,
         })
     }
 
@@ -204,6 +210,7 @@ impl Loaded {
         let Self {
             model,
             provider,
+            allowance,
             session,
         } = self;
         let mistakes = mistakes(&session, &needs);
@@ -249,6 +256,7 @@ impl Loaded {
                 session,
                 options,
                 half: Vec::new(),
+                first: Some(allowance),
             }),
             model,
         })
@@ -277,8 +285,9 @@ impl Graph {
         picture: &[f32],
         [channels, rows, columns]: [usize; 3],
     ) -> Result<Vec<ArrayD<f32>>, ModelError> {
+        let model = || self.model.clone();
         let run_error = |source| ModelError::Run {
-            model: self.model.clone(),
+            model: model(),
             source,
         };
         let Ok(mut running) = self.running.lock() else {
@@ -290,6 +299,7 @@ impl Graph {
             session,
             options,
             half,
+            first,
         } = &mut *running;
         let batch = if self.picture.has_batch {
             &[1][..]
@@ -314,9 +324,22 @@ impl Graph {
             .iter()
             .map(|(name, value)| (name.as_str(), value.into()));
         inputs.extend(fixed);
-        let found = session
-            .run_with_options(inputs, options)
-            .map_err(run_error)?;
+        let found = match first.take() {
+            None => session.run_with_options(inputs, options),
+            Some(allowance) => {
+                let found = allowance.within(|| session.run_with_options(inputs, options));
+                match found {
+                    Err(source) if allowance.is_exceeded(&source) => {
+                        return Err(ModelError::Memory {
+                            model: model(),
+                            source,
+                        });
+                    }
+                    found => found,
+                }
+            }
+        };
+        let found = found.map_err(run_error)?;
         self.outputs
             .iter()
             .map(|name| {
@@ -337,6 +360,7 @@ fn open_session(
     runtime: &Runtime,
     options: SessionOptions,
     onnx: &[u8],
+    allowance: Allowance,
 ) -> Result<Session, ModelError> {
     let provider = options.provider;
     if provider != Provider::Cpu && !runtime.providers().contains(&provider) {
@@ -346,10 +370,18 @@ fn open_session(
             available: runtime.providers().to_vec(),
         });
     }
-    provider::session(runtime, options, onnx).map_err(|source| ModelError::Load {
-        model: model.to_owned(),
-        provider,
-        source,
+    let session = allowance.within(|| provider::session(runtime, options, onnx));
+    session.map_err(|source| {
+        let model = model.to_owned();
+        if allowance.is_exceeded(&source) {
+            ModelError::Memory { model, source }
+        } else {
+            ModelError::Load {
+                model,
+                provider,
+                source,
+            }
+        }
     })
 }
 

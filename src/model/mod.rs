@@ -5,6 +5,7 @@
 //! once for each picture. Whatever is wrong with a model ends as a [`ModelError`], never as a pass.
 //! The only room that names `ort` and `safetensors`.
 
+mod allowance;
 mod backbone;
 mod compare;
 mod decode;

@@ -151,6 +151,14 @@ pub struct SessionOptions {
     pub spinning: bool,
     /// What computes it.
     pub provider: Provider,
+    /// What a graph may ask for when it is loaded and run for the first time, beside its own file; for the
+    /// provider `cpu` on Linux.
+    pub memory_max_bytes: u64,
+}
+
+impl SessionOptions {
+    /// What [`SessionOptions::memory_max_bytes`] is where nothing is said, in MB.
+    pub const MEMORY_MB_MAX: u64 = 4_000;
 }
 
 impl Default for SessionOptions {
@@ -159,6 +167,7 @@ impl Default for SessionOptions {
             threads: 1,
             spinning: false,
             provider: Provider::Cpu,
+            memory_max_bytes: Self::MEMORY_MB_MAX * 1_000_000,
         }
     }
 }

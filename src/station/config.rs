@@ -315,6 +315,13 @@ fn check_session(file: &OnnxRuntimeFile, checks: &mut Checks) -> Option<SessionO
         threads,
         spinning: file.spinning,
         provider,
+        memory_max_bytes: 1_000_000
+            * checks.range(
+                "onnxruntime.memory_mb_max",
+                file.memory_mb_max,
+                100,
+                1_000_000,
+            ),
     })
 }
 

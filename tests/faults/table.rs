@@ -1,6 +1,7 @@
 //! The table of all faults, at length.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use crate::ALL;
 use crate::bench::{Row, Scale};
@@ -8,7 +9,14 @@ use crate::bench::{Row, Scale};
 #[test]
 #[ignore = "takes half an hour: `make faults`"]
 fn the_table_of_faults() {
-    let rows: Vec<Row> = ALL.iter().map(|fault| fault(Scale::Long)).collect();
+    let row = |(number, fault): (usize, &fn(Scale) -> Row)| {
+        let start = Instant::now();
+        let row = fault(Scale::Long);
+        let seconds = start.elapsed().as_secs();
+        eprintln!("{number} of {}, {seconds} s: {}", ALL.len(), row.fault);
+        row
+    };
+    let rows: Vec<Row> = (1..).zip(ALL).map(row).collect();
     let text = table(&rows);
     eprint!("{text}");
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::model::SessionOptions;
 use crate::source::FourCc;
 
 use super::sparkplug::SparkplugFile;
@@ -172,6 +173,7 @@ pub(super) struct OnnxRuntimeFile {
     pub(super) threads: usize,
     pub(super) spinning: bool,
     pub(super) provider: String,
+    pub(super) memory_mb_max: u64,
 }
 
 impl Default for OnnxRuntimeFile {
@@ -181,6 +183,7 @@ impl Default for OnnxRuntimeFile {
             threads: 2,
             spinning: false,
             provider: "cpu".to_owned(),
+            memory_mb_max: SessionOptions::MEMORY_MB_MAX,
         }
     }
 }
