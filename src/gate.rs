@@ -4,12 +4,17 @@
 //! and the time, and sends what it returns.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::domain::{Name, Reason, Sequence, Trigger, Verdict};
 
 /// Answered parts that are remembered, so that a repeated trigger gets its answer again.
 pub const ANSWERED_KEPT: usize = 1024;
+
+/// For so long after its answer the same number and part is the same part, announced again (twice the longest
+/// deadline). Later it is another one: a controller that counts from the start again must not get what was
+/// said of a part that has long gone.
+pub const REPEATED_WITHIN: Duration = Duration::from_mins(2);
 
 /// The gate of one station.
 #[derive(Debug)]
@@ -17,7 +22,20 @@ pub struct Gate {
     open_parts_max: usize,
     // In the order of arrival: the worker inspects in this order too.
     open: Vec<Trigger>,
-    answered: VecDeque<(Sequence, Name, Verdict)>,
+    answered: VecDeque<Answered>,
+}
+
+/// What was said of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The line's number for it.
+    pub sequence: Sequence,
+    /// The part.
+    pub part: Name,
+    /// What was said.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Instant,
 }
 
 /// What is to be sent for one trigger.
@@ -64,16 +82,16 @@ impl Gate {
     }
 
     /// Remembers an answer given before a restart; the oldest first.
-    pub fn remember(&mut self, sequence: Sequence, part: Name, verdict: Verdict) {
+    pub fn remember(&mut self, answered: Answered) {
         if self.answered.len() == ANSWERED_KEPT {
             self.answered.pop_front();
         }
-        self.answered.push_back((sequence, part, verdict));
+        self.answered.push_back(answered);
     }
 
     /// Takes a trigger.
     ///
-    /// The same sequence and part again gets the same answer again. Two parts under one sequence
+    /// The same sequence and part again within [`REPEATED_WITHIN`] gets the same answer again. Two parts under one sequence
     /// number while the first is open cannot be told apart by a controller that looks at the number
     /// alone, so neither may pass: both are `Indeterminate(Sequence)`.
     pub fn trigger(&mut self, trigger: &Trigger) -> Admission {
@@ -85,23 +103,31 @@ impl Gate {
             return Admission::Inspect;
         }
         let overload = Verdict::Indeterminate(Reason::Overload);
-        Admission::Answer(vec![self.answer(trigger.clone(), overload)])
+        Admission::Answer(vec![self.answer(
+            trigger.clone(),
+            overload,
+            trigger.arrived_at,
+        )])
     }
 
     /// Takes a trigger that is not to be inspected: `reason` answers it, unless it is known already.
     pub fn refuse(&mut self, trigger: &Trigger, reason: Reason) -> Admission {
         self.known(trigger).unwrap_or_else(|| {
             let verdict = Verdict::Indeterminate(reason);
-            Admission::Answer(vec![self.answer(trigger.clone(), verdict)])
+            Admission::Answer(vec![self.answer(
+                trigger.clone(),
+                verdict,
+                trigger.arrived_at,
+            )])
         })
     }
 
     /// Answers every open part with `reason`, in the order of arrival: nobody will inspect them any more.
-    pub fn abort(&mut self, reason: Reason) -> Vec<Answer> {
+    pub fn abort(&mut self, reason: Reason, now: Instant) -> Vec<Answer> {
         let verdict = Verdict::Indeterminate(reason);
         let open = std::mem::take(&mut self.open);
         open.into_iter()
-            .map(|trigger| self.answer(trigger, verdict))
+            .map(|trigger| self.answer(trigger, verdict, now))
             .collect()
     }
 
@@ -119,15 +145,17 @@ impl Gate {
             let first = self.open.remove(index);
             let verdict = Verdict::Indeterminate(Reason::Sequence);
             let answers = vec![
-                self.answer(first, verdict),
-                self.answer(trigger.clone(), verdict),
+                self.answer(first, verdict, trigger.arrived_at),
+                self.answer(trigger.clone(), verdict, trigger.arrived_at),
             ];
             return Some(Admission::Answer(answers));
         }
-        self.answered_verdict(trigger).map(|verdict| {
+        let answered = self.answered(trigger)?;
+        let is_again = trigger.arrived_at < answered.at + REPEATED_WITHIN;
+        is_again.then(|| {
             Admission::Answer(vec![Answer {
                 trigger: trigger.clone(),
-                verdict,
+                verdict: answered.verdict,
                 repeated: true,
             }])
         })
@@ -139,11 +167,11 @@ impl Gate {
         match self.open.iter().position(same) {
             Some(index) if self.open.get(index).is_some_and(|open| now < open.deadline) => {
                 let open = self.open.remove(index);
-                Outcome::Answer(self.answer(open, verdict))
+                Outcome::Answer(self.answer(open, verdict, now))
             }
             // The part stays open: `tick` owes it the answer that its deadline has passed.
             Some(_) => Outcome::Late,
-            None if self.answered_verdict(trigger).is_some() => Outcome::Late,
+            None if self.answered(trigger).is_some() => Outcome::Late,
             None => Outcome::Unknown,
         }
     }
@@ -157,7 +185,7 @@ impl Gate {
         due.sort_by_key(|open| open.deadline);
         let deadline = Verdict::Indeterminate(Reason::Deadline);
         due.into_iter()
-            .map(|open| self.answer(open, deadline))
+            .map(|open| self.answer(open, deadline, now))
             .collect()
     }
 
@@ -171,8 +199,18 @@ impl Gate {
         self.open.len()
     }
 
-    fn answer(&mut self, trigger: Trigger, verdict: Verdict) -> Answer {
-        self.remember(trigger.sequence, trigger.part.clone(), verdict);
+    /// `verdict` is said of the part at `at`, whatever was decided before.
+    pub fn said(&mut self, trigger: &Trigger, verdict: Verdict, at: Instant) {
+        self.remember(Answered {
+            sequence: trigger.sequence,
+            part: trigger.part.clone(),
+            verdict,
+            at,
+        });
+    }
+
+    fn answer(&mut self, trigger: Trigger, verdict: Verdict, at: Instant) -> Answer {
+        self.said(&trigger, verdict, at);
         Answer {
             trigger,
             verdict,
@@ -180,14 +218,12 @@ impl Gate {
         }
     }
 
-    fn answered_verdict(&self, trigger: &Trigger) -> Option<Verdict> {
-        // The newest first: after a wrap of the count an old part may have had the same number.
-        self.answered
-            .iter()
-            .rev()
-            .find_map(|(sequence, part, verdict)| {
-                (*sequence == trigger.sequence && *part == trigger.part).then_some(*verdict)
-            })
+    fn answered(&self, trigger: &Trigger) -> Option<&Answered> {
+        // The newest first: an old part may have had the same number.
+        let same = |answered: &&Answered| {
+            answered.sequence == trigger.sequence && answered.part == trigger.part
+        };
+        self.answered.iter().rev().find(same)
     }
 }
 
@@ -268,6 +304,24 @@ mod tests {
         assert!(matches!(again, Admission::Answer(answers) if answers[0].repeated));
     }
 
+    #[test]
+    fn a_number_and_part_that_come_again_much_later_are_another_part() {
+        let start = Instant::now();
+        let mut gate = Gate::new(1);
+        let first = trigger(1, 1, start, 10);
+        gate.trigger(&first);
+        gate.result(&first, Verdict::Ok, start);
+        let soon = trigger(1, 1, start + REPEATED_WITHIN.mul_f64(0.99), 10);
+        let again = gate.trigger(&soon);
+        assert!(matches!(again, Admission::Answer(answers) if answers[0].repeated));
+        let later = trigger(1, 1, start + REPEATED_WITHIN, 10);
+        assert_eq!(gate.trigger(&later), Admission::Inspect);
+        let outcome = gate.result(&later, Verdict::Ng, later.arrived_at);
+        assert!(matches!(outcome, Outcome::Answer(answer) if answer.verdict == Verdict::Ng));
+        let again = gate.trigger(&later);
+        assert!(matches!(again, Admission::Answer(answers) if answers[0].verdict == Verdict::Ng));
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Trigger {
@@ -297,6 +351,7 @@ mod tests {
             3 => (0..5u32, 0..3u8, any::<bool>())
                 .prop_map(|(sequence, part, ok)| Step::Result { sequence, part, ok }),
             3 => (0..8u64).prop_map(|ms| Step::Wait { ms }),
+            1 => (0..80_000u64).prop_map(|ms| Step::Wait { ms }),
             1 => (0..5u32, 0..3u8).prop_map(|(sequence, part)| Step::Refuse { sequence, part }),
             1 => Just(Step::Abort),
         ]
@@ -305,7 +360,8 @@ mod tests {
     /// The gate again, as plainly as it can be said: one row a trigger, searched from the end.
     #[derive(Default)]
     struct Plain {
-        rows: Vec<(u32, u8, u64, Option<Verdict>)>,
+        // Sequence, part, when it is due, what was said and when.
+        rows: Vec<(u32, u8, u64, Option<Verdict>, u64)>,
     }
 
     type Said = (u32, u8, Verdict, bool);
@@ -315,7 +371,7 @@ mod tests {
             &mut self,
             sequence: u32,
             part: u8,
-            due_ms: u64,
+            (now_ms, due_ms): (u64, u64),
             open_max: usize,
             refused: Reason,
         ) -> (bool, Vec<Said>) {
@@ -328,9 +384,10 @@ mod tests {
                 if row.1 == part {
                     return (false, vec![]);
                 }
-                row.3 = Some(conflict);
+                (row.3, row.4) = (Some(conflict), now_ms);
                 let first = (sequence, row.1, conflict, false);
-                self.rows.push((sequence, part, due_ms, Some(conflict)));
+                self.rows
+                    .push((sequence, part, due_ms, Some(conflict), now_ms));
                 return (false, vec![first, (sequence, part, conflict, false)]);
             }
             let before = self
@@ -338,23 +395,26 @@ mod tests {
                 .iter()
                 .rev()
                 .find(|row| row.0 == sequence && row.1 == part);
-            if let Some((.., Some(verdict))) = before {
+            if let Some((.., Some(verdict), at_ms)) = before
+                && now_ms - at_ms < u64::try_from(REPEATED_WITHIN.as_millis()).unwrap()
+            {
                 return (false, vec![(sequence, part, *verdict, true)]);
             }
             if self.rows.iter().filter(|row| row.3.is_none()).count() < open_max {
-                self.rows.push((sequence, part, due_ms, None));
+                self.rows.push((sequence, part, due_ms, None, 0));
                 return (true, vec![]);
             }
             let refused = Verdict::Indeterminate(refused);
-            self.rows.push((sequence, part, due_ms, Some(refused)));
+            self.rows
+                .push((sequence, part, due_ms, Some(refused), now_ms));
             (false, vec![(sequence, part, refused, false)])
         }
 
-        fn abort(&mut self) -> Vec<Said> {
+        fn abort(&mut self, now_ms: u64) -> Vec<Said> {
             let aborted = Verdict::Indeterminate(Reason::NotReady);
             let open = self.rows.iter_mut().filter(|row| row.3.is_none());
             open.map(|row| {
-                row.3 = Some(aborted);
+                (row.3, row.4) = (Some(aborted), now_ms);
                 (row.0, row.1, aborted, false)
             })
             .collect()
@@ -370,7 +430,7 @@ mod tests {
             let row = self.rows.iter_mut().find(|row| {
                 row.0 == sequence && row.1 == part && row.3.is_none() && now_ms < row.2
             })?;
-            row.3 = Some(verdict);
+            (row.3, row.4) = (Some(verdict), now_ms);
             Some((sequence, part, verdict, false))
         }
 
@@ -384,7 +444,7 @@ mod tests {
             due.sort_by_key(|row| row.2);
             due.into_iter()
                 .map(|row| {
-                    row.3 = Some(deadline);
+                    (row.3, row.4) = (Some(deadline), now_ms);
                     (row.0, row.1, deadline, false)
                 })
                 .collect()
@@ -419,7 +479,8 @@ mod tests {
                     Step::Trigger { sequence, part, deadline_ms } => {
                         let admission = gate.trigger(&trigger(sequence, part, at(now_ms), deadline_ms));
                         let due_ms = now_ms + deadline_ms;
-                        let (inspect, expected) = plain.trigger(sequence, part, due_ms, open_max, Reason::Overload);
+                        let times = (now_ms, due_ms);
+                        let (inspect, expected) = plain.trigger(sequence, part, times, open_max, Reason::Overload);
                         let found = match admission {
                             Admission::Inspect => { prop_assert!(inspect); vec![] }
                             Admission::Pending => { prop_assert!(!inspect); vec![] }
@@ -440,7 +501,7 @@ mod tests {
                     }
                     Step::Refuse { sequence, part } => {
                         let admission = gate.refuse(&trigger(sequence, part, at(now_ms), 0), Reason::NotReady);
-                        let (_, expected) = plain.trigger(sequence, part, now_ms, 0, Reason::NotReady);
+                        let (_, expected) = plain.trigger(sequence, part, (now_ms, now_ms), 0, Reason::NotReady);
                         let found = match admission {
                             Admission::Inspect => { prop_assert!(false, "refused and inspected"); vec![] }
                             Admission::Pending => vec![],
@@ -449,8 +510,8 @@ mod tests {
                         prop_assert_eq!(found, expected);
                     }
                     Step::Abort => {
-                        let found: Vec<_> = gate.abort(Reason::NotReady).iter().map(said).collect();
-                        prop_assert_eq!(found, plain.abort());
+                        let found: Vec<_> = gate.abort(Reason::NotReady, at(now_ms)).iter().map(said).collect();
+                        prop_assert_eq!(found, plain.abort(now_ms));
                     }
                     Step::Wait { ms } => {
                         now_ms += ms;

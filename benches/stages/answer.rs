@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use taktgate::domain::InspectionRecord;
 use taktgate::publish::{
-    Broker, BrokerSettings, Connection, DeadlineLimits, Incoming, Outgoing, PlcBlock, Publisher,
-    StatePayload, Topics, Validity, VerdictPayload,
+    Broker, BrokerSettings, Connection, DeadlineLimits, InboxLimits, Incoming, Outgoing, PlcBlock,
+    Publisher, StatePayload, Topics, Validity, VerdictPayload,
 };
 use taktgate::record::RecordStore;
 
@@ -131,10 +131,13 @@ fn subscribe(port: u16, topic: String) -> anyhow::Result<Receiver<Instant>> {
 fn publisher(port: u16, topics: Topics) -> anyhow::Result<Publisher> {
     let (sink, news) = sync_channel(10_000);
     let will = StatePayload::last_will("bench-1", Timestamp::now());
-    let limits = DeadlineLimits {
-        default_ms: 2_000,
-        min_ms: 5,
-        max_ms: 60_000,
+    let limits = InboxLimits {
+        deadlines: DeadlineLimits {
+            default_ms: 2_000,
+            min_ms: 5,
+            max_ms: 60_000,
+        },
+        per_s_max: 10_000,
     };
     let connection = Connection::plain("127.0.0.1", port, "station");
     let publisher = Publisher::start(connection, topics, will, limits, move |news| {

@@ -7,8 +7,8 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use taktgate::domain::{InspectionRecord, Sequence};
 use taktgate::publish::{
-    Broker, BrokerSettings, Connection, Controller, ControllerEvent, DeadlineLimits, Incoming,
-    Outgoing, PlcBlock, Publisher, StatePayload, Topics, Validity, VerdictPayload,
+    Broker, BrokerSettings, Connection, Controller, ControllerEvent, DeadlineLimits, InboxLimits,
+    Incoming, Outgoing, PlcBlock, Publisher, StatePayload, Topics, Validity, VerdictPayload,
 };
 use taktgate::record::{CHAIN_START, RecordForm};
 use tempfile::TempDir;
@@ -44,10 +44,13 @@ impl Wire {
         let (sink, news) = sync_channel(NEWS_MAX);
         let sink = move |news| sink.try_send(news).is_ok();
         let will = StatePayload::last_will("bench-1", Timestamp::now());
-        let limits = DeadlineLimits {
-            default_ms: 2_000,
-            min_ms: 5,
-            max_ms: 60_000,
+        let limits = InboxLimits {
+            deadlines: DeadlineLimits {
+                default_ms: 2_000,
+                min_ms: 5,
+                max_ms: 60_000,
+            },
+            per_s_max: 10_000,
         };
         let publisher = Publisher::start(connection("station"), topics, will, limits, sink)?;
         wait(&news, |news| matches!(news, Incoming::Connected))?;

@@ -173,7 +173,8 @@ fn translate(news: News, topics: &Topics) -> Option<ControllerEvent> {
         News::Disconnected { error } => ControllerEvent::Disconnected { error },
         News::Expired { sequence } => ControllerEvent::TriggerExpired { sequence },
         News::Unheard { sequence } => ControllerEvent::TriggerUnheard { sequence },
-        News::Delivered { .. } => return None,
+        // Its own timer rejects the part, whoever has the trigger.
+        News::Unacknowledged { .. } | News::Delivered { .. } => return None,
         News::Refused { error, .. } => {
             let topic = topics.cmd_trigger();
             ControllerEvent::Unreadable {

@@ -18,6 +18,7 @@ mod payload;
 mod plc;
 mod post;
 mod publisher;
+mod rate;
 mod schema;
 mod session;
 mod sparkplug;
@@ -33,6 +34,7 @@ pub use command::{
 };
 pub use connection::{Connection, ConnectionError, Protocol, Tls};
 pub use controller::{Controller, ControllerEvent};
+pub use inbox::InboxLimits;
 pub use payload::{
     AckPayload, Arrival, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, PAYLOAD_MAX,
     PayloadError, RECORD_MAX, SCHEMA, TriggerPayload,
@@ -40,6 +42,7 @@ pub use payload::{
 pub use plc::{PLC_BLOCK_LENGTH, PlcBlock, PlcError};
 pub use post::{IN_FLIGHT_MAX, RECORDS_IN_FLIGHT_MAX};
 pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
+pub use rate::Rate;
 pub use schema::{Document, documents};
 pub use session::StopError;
 pub use sparkplug::{HISTORY_MAX, SAMPLES_MAX, Sparkplug, SparkplugError, SparkplugSettings};

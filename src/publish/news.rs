@@ -9,7 +9,8 @@ use crate::domain::Sequence;
 
 use super::post::{Delivery, Token};
 
-/// News that the side above had no room for; more are lost, loudly.
+/// News that the side above had no room for. What comes in beyond that is lost, loudly; what became of our own
+/// messages is not, and there are never more of these than messages in flight.
 const HELD_MAX: usize = 1024;
 
 /// How often held news is offered again.
@@ -19,25 +20,40 @@ const HELD_RETRY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) enum News {
     Connected,
-    Disconnected { error: String },
+    Disconnected {
+        error: String,
+    },
     Came(Delivery),
-    Expired { sequence: Sequence },
-    Unheard { sequence: Sequence },
-    Delivered { outbox_id: u64 },
-    Refused { what: Token, error: String },
+    Expired {
+        sequence: Sequence,
+    },
+    Unheard {
+        sequence: Sequence,
+    },
+    /// The connection ended before the broker had acknowledged it.
+    Unacknowledged {
+        sequence: Sequence,
+    },
+    Delivered {
+        outbox_id: u64,
+    },
+    Refused {
+        what: Token,
+        error: String,
+    },
 }
 
 /// The side above, as the task sees it: `translate` makes its own words out of news, `sink` takes
 /// them or says that its queue is full.
 pub(super) struct Above<T> {
-    translate: Box<dyn Fn(News) -> Option<T> + Send>,
+    translate: Box<dyn FnMut(News) -> Option<T> + Send>,
     sink: Box<dyn Fn(T) -> bool + Send>,
     held: VecDeque<T>,
 }
 
 impl<T: Clone> Above<T> {
     pub(super) fn new(
-        translate: impl Fn(News) -> Option<T> + Send + 'static,
+        translate: impl FnMut(News) -> Option<T> + Send + 'static,
         sink: impl Fn(T) -> bool + Send + 'static,
     ) -> Self {
         Self {
@@ -50,14 +66,18 @@ impl<T: Clone> Above<T> {
     /// Translates at once, so that a trigger's deadline counts from its arrival even if it is held.
     pub(super) fn tell(&mut self, news: News) {
         debug!(?news);
+        let came = matches!(news, News::Came(_));
         let Some(news) = (self.translate)(news) else {
             return;
         };
         if self.held.is_empty() && (self.sink)(news.clone()) {
             return;
         }
-        if self.held.len() == HELD_MAX {
-            error!(limit = HELD_MAX, "news lost: the station takes none of it");
+        if came && HELD_MAX <= self.held.len() {
+            error!(
+                limit = HELD_MAX,
+                "a message is lost: the station takes none"
+            );
             return;
         }
         self.held.push_back(news);

@@ -3,7 +3,7 @@
 //! | kind | while the broker is away | order of sending |
 //! | --- | --- | --- |
 //! | kept (state) | the newest is kept, and sent again at every connect | 1 |
-//! | urgent (verdict, trigger) | waits until it expires, then is dropped and reported | 2 |
+//! | urgent (verdict, trigger) | waits until it expires, then is dropped and reported; one whose PUBACK was lost with the connection is reported | 2 |
 //! | plain (event, acknowledgement) | the newest [`PLAIN_MAX`] wait | 3 |
 //! | fleeting (health) | the newest waits | 4 |
 //! | record | not taken: the store has it, and sends it again after the next connect | 5 |
@@ -79,7 +79,7 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) enum Post {
     Kept(Message),
-    /// The first of the messages is the one that is reported on.
+    /// Forms of one thing: reported on together.
     Urgent {
         messages: Vec<Message>,
         expires_at: Instant,
@@ -99,8 +99,14 @@ pub(super) struct RecordPost {
 /// What a message in flight stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    Urgent { sequence: Sequence },
-    Record { outbox_id: u64 },
+    /// One of `n_forms` messages.
+    Urgent {
+        sequence: Sequence,
+        n_forms: usize,
+    },
+    Record {
+        outbox_id: u64,
+    },
     Other,
 }
 
@@ -117,7 +123,7 @@ struct Urgent {
     message: Message,
     expires_at: Instant,
     sequence: Sequence,
-    is_reported: bool,
+    n_forms: usize,
 }
 
 /// What waits.
@@ -144,15 +150,14 @@ impl Waiting {
                 expires_at,
                 sequence,
             } => {
-                for (place, message) in messages.into_iter().enumerate() {
-                    let is_reported = place == 0;
-                    self.urgent.push_back(Urgent {
-                        message,
-                        expires_at,
-                        sequence,
-                        is_reported,
-                    });
-                }
+                let n_forms = messages.len();
+                let urgent = messages.into_iter().map(|message| Urgent {
+                    message,
+                    expires_at,
+                    sequence,
+                    n_forms,
+                });
+                self.urgent.extend(urgent);
                 if URGENT_MAX < self.urgent.len() {
                     return self.drop_oldest_urgent();
                 }
@@ -190,7 +195,7 @@ impl Waiting {
         let mut reported = Vec::new();
         self.urgent.retain(|urgent| {
             let holds = now < urgent.expires_at;
-            if !holds && urgent.is_reported {
+            if !holds && reported.last() != Some(&urgent.sequence) {
                 reported.push(urgent.sequence);
             }
             holds
@@ -217,12 +222,9 @@ impl Waiting {
         }
         if let Some(urgent) = self.urgent.pop_front() {
             let left = urgent.expires_at.saturating_duration_since(now);
-            let token = if urgent.is_reported {
-                Token::Urgent {
-                    sequence: urgent.sequence,
-                }
-            } else {
-                Token::Other
+            let token = Token::Urgent {
+                sequence: urgent.sequence,
+                n_forms: urgent.n_forms,
             };
             let expiry_s = Some(whole_seconds(left));
             return Some(Handover {
@@ -261,12 +263,18 @@ pub(super) struct Flight {
     handed: VecDeque<(Token, Instant)>,
     unacked: BTreeMap<u16, (Token, Instant)>,
     n_records: usize,
+    // Of each urgent thing under way: how many forms are not acknowledged, and whether somebody heard one.
+    heard: BTreeMap<Sequence, (usize, bool)>,
 }
 
 impl Flight {
     pub(super) fn handed(&mut self, token: Token, now: Instant) {
-        if matches!(token, Token::Record { .. }) {
-            self.n_records += 1;
+        match token {
+            Token::Record { .. } => self.n_records += 1,
+            Token::Urgent { sequence, n_forms } => {
+                self.heard.entry(sequence).or_insert((n_forms, false));
+            }
+            Token::Other => {}
         }
         self.handed.push_back((token, now));
     }
@@ -285,6 +293,31 @@ impl Flight {
             self.n_records = self.n_records.saturating_sub(1);
         }
         Some(token)
+    }
+
+    /// Somebody has heard one of the forms.
+    pub(super) fn heard(&mut self, sequence: Sequence) {
+        if let Some((_, is_heard)) = self.heard.get_mut(&sequence) {
+            *is_heard = true;
+        }
+    }
+
+    /// One form is done with; true if it was the last, and nobody has heard any of them.
+    pub(super) fn is_unheard(&mut self, sequence: Sequence) -> bool {
+        let Some((n_left, is_heard)) = self.heard.get_mut(&sequence) else {
+            return false;
+        };
+        *n_left = n_left.saturating_sub(1);
+        let (is_last, is_heard) = (*n_left == 0, *is_heard);
+        if is_last {
+            self.heard.remove(&sequence);
+        }
+        is_last && !is_heard
+    }
+
+    /// The urgent things of which the broker has not acknowledged every form.
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = Sequence> {
+        self.heard.keys().copied()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -353,7 +386,11 @@ mod tests {
         assert_eq!(waiting.expired(soon), [1]);
         assert_eq!(waiting.expired(soon), [0; 0]);
         let handover = waiting.next(now).unwrap();
-        assert_eq!(handover.token, Token::Urgent { sequence: 2 });
+        let token = Token::Urgent {
+            sequence: 2,
+            n_forms: 2,
+        };
+        assert_eq!(handover.token, token);
         assert_eq!(handover.expiry_s, Some(2));
         assert_eq!(waiting.next(soon).unwrap().expiry_s, Some(1));
     }
@@ -378,7 +415,10 @@ mod tests {
         let tokens = [
             Token::Record { outbox_id: 7 },
             Token::Other,
-            Token::Urgent { sequence: 1 },
+            Token::Urgent {
+                sequence: 1,
+                n_forms: 1,
+            },
         ];
         for token in tokens {
             flight.handed(token, now);
@@ -397,5 +437,28 @@ mod tests {
             (flight.len(), flight.n_records(), flight.oldest()),
             (0, 0, None)
         );
+    }
+
+    #[test]
+    fn a_thing_is_unheard_when_none_of_its_forms_was_heard() {
+        let (mut flight, now) = (Flight::default(), Instant::now());
+        for sequence in [1, 2, 3] {
+            for _ in 0..2 {
+                flight.handed(
+                    Token::Urgent {
+                        sequence,
+                        n_forms: 2,
+                    },
+                    now,
+                );
+            }
+        }
+        assert!(!flight.is_unheard(1), "its second form is under way");
+        assert!(flight.is_unheard(1));
+        assert!(!flight.is_unheard(2));
+        flight.heard(2);
+        assert!(!flight.is_unheard(2));
+        assert!(!flight.is_unheard(3));
+        assert_eq!(flight.unacknowledged().collect::<Vec<_>>(), [3]);
     }
 }

@@ -8,9 +8,9 @@ use crate::domain::{Sequence, Trigger};
 
 use super::command::{Command, Reply, ResponsePayload};
 use super::connection::{Connection, ConnectionError};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, InboxLimits};
 use super::news::Above;
-use super::payload::{DeadlineLimits, PayloadError};
+use super::payload::PayloadError;
 use super::plc::PLC_BLOCK_LENGTH;
 use super::post::{Message, Post, RECORDS_IN_FLIGHT_MAX, RecordPost};
 use super::session::{Farewell, NotTaken, POSTS_MAX, Plan, Session, StopError};
@@ -47,6 +47,11 @@ pub enum Incoming {
         /// What is wrong with it and what to send instead.
         error: String,
     },
+    /// Messages came faster than is taken, and were dropped.
+    Flood {
+        /// How many since this was told last.
+        n_dropped: u64,
+    },
     /// The broker took us in and triggers reach us; un-acknowledged records are to be sent again.
     Connected,
     /// The connection ended or could not be made; the next try comes by itself.
@@ -71,8 +76,13 @@ pub enum Incoming {
         /// The part's count.
         sequence: Sequence,
     },
-    /// The broker has the verdict, but nobody is subscribed to it (only MQTT 5 brokers say so), or
-    /// the broker refused it: the line will not hear it.
+    /// The connection ended before the broker had acknowledged the verdict: nobody knows whether it has it.
+    VerdictUnacknowledged {
+        /// The part's count.
+        sequence: Sequence,
+    },
+    /// The broker has the verdict, but nobody is subscribed to any of its forms (only MQTT 5
+    /// brokers say so), or the broker refused it: the line will not hear it.
     VerdictUnheard {
         /// The part's count.
         sequence: Sequence,
@@ -183,11 +193,11 @@ impl Publisher {
         connection: Connection,
         topics: Topics,
         last_will: StatePayload,
-        limits: DeadlineLimits,
+        limits: InboxLimits,
         sink: impl Fn(Incoming) -> bool + Send + 'static,
     ) -> Result<Self, PublishError> {
         let will = Message::at_least_once(topics.state(), last_will.to_json()?).retained();
-        let inbox = Inbox::new(topics.clone(), limits);
+        let mut inbox = Inbox::new(topics.clone(), limits);
         let plan = Plan {
             connection,
             will: Some(will),

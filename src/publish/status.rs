@@ -176,6 +176,8 @@ pub struct HealthPayload {
     pub overrun: u64,
     /// Triggers that could not be read.
     pub bad_triggers: u64,
+    /// Messages that came faster than is taken.
+    pub messages_dropped: u64,
     /// Triggers that came while the station took no parts.
     pub not_ready: u64,
     /// Parts that were never announced: gaps in the sequence.

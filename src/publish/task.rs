@@ -89,8 +89,11 @@ impl<T: Clone> Task<T> {
         loop {
             let started = Instant::now();
             let end = self.link().await;
-            let n_unsent = self.flight.len();
-            self.flight = Flight::default();
+            let flight = std::mem::take(&mut self.flight);
+            let n_unsent = flight.len();
+            for sequence in flight.unacknowledged() {
+                self.above.tell(News::Unacknowledged { sequence });
+            }
             // The store has them all; it sends them again after the next connect.
             while self.records.try_recv().is_ok() {}
             match end {
@@ -238,6 +241,8 @@ impl<T: Clone> Task<T> {
             // Only now do triggers reach us: whoever reads `ready` before would trigger in vain.
             Signal::Subscribed { refused: None } => {
                 self.waiting.renew();
+                // Handed over by a side above that had not yet heard of the end of the link before.
+                while self.records.try_recv().is_ok() {}
                 self.above.tell(News::Connected);
                 return Ok(Phase::Open);
             }
@@ -254,12 +259,17 @@ impl<T: Clone> Task<T> {
         let Some(token) = self.flight.acked(packet_id) else {
             return;
         };
+        if let Token::Urgent { sequence, .. } = token {
+            if matches!(outcome, Outcome::Taken) {
+                self.flight.heard(sequence);
+            }
+            if self.flight.is_unheard(sequence) {
+                self.above.tell(News::Unheard { sequence });
+            }
+        }
         match (token, outcome) {
             (what, Outcome::Refused(error)) => self.above.tell(News::Refused { what, error }),
             (Token::Record { outbox_id }, _) => self.above.tell(News::Delivered { outbox_id }),
-            (Token::Urgent { sequence }, Outcome::Unheard) => {
-                self.above.tell(News::Unheard { sequence });
-            }
             (Token::Urgent { .. } | Token::Other, _) => {}
         }
     }

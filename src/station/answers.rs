@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::domain::{Frame, InspectionRecord, Reason, Trigger, Verdict, ViewRecord};
+use crate::domain::{Frame, InspectionRecord, Reason, Sequence, Trigger, Verdict, ViewRecord};
 use crate::gate::{ANSWERED_KEPT, Answer};
 use crate::inspect::{Inspection, with_causes};
 use crate::publish::{Outgoing, PlcBlock, Validity, VerdictPayload};
@@ -65,8 +65,7 @@ impl Live {
         let allowed = self.storage.allowed(verdict);
         if allowed != verdict {
             verdict = allowed;
-            self.gate
-                .remember(trigger.sequence, trigger.part.clone(), verdict);
+            self.gate.said(&trigger, verdict, Instant::now());
         }
         let Evidence {
             inspection,
@@ -88,8 +87,7 @@ impl Live {
                 // Without evidence nothing passes; the gate must say the same if it is asked again.
                 verdict = Verdict::Indeterminate(Reason::Storage);
                 record.verdict = verdict;
-                let part = record.trigger.part.clone();
-                self.gate.remember(record.trigger.sequence, part, verdict);
+                self.gate.said(&record.trigger, verdict, Instant::now());
                 self.event("storage", &with_causes(error));
             }
         }
@@ -128,16 +126,16 @@ impl Live {
         if self.said.len() == ANSWERED_KEPT {
             self.said.pop_front();
         }
-        self.said.push_back(payload.clone());
+        self.said.push_back((payload.clone(), deadline));
         self.send_verdict(payload, deadline);
     }
 
     fn say_again(&mut self, trigger: &Trigger, verdict: Verdict) {
         let deadline = trigger.deadline + self.station.deadlines.answer_margin;
-        let same = |said: &&VerdictPayload| {
+        let same = |(said, _): &&(VerdictPayload, Instant)| {
             said.sequence == trigger.sequence && said.part_id == trigger.part.as_str()
         };
-        let payload = if let Some(said) = self.said.iter().rev().find(same) {
+        let payload = if let Some((said, _)) = self.said.iter().rev().find(same) {
             said.clone()
         } else {
             // Answered before a restart: the verdict is known, its details are in the record.
@@ -154,6 +152,28 @@ impl Live {
                 ..VerdictPayload::new(&record, validity)
             }
         };
+        self.send_again(payload, deadline);
+    }
+
+    /// The connection ended with a verdict under way: it is said again as long as it holds.
+    pub(super) fn say_unacknowledged(&mut self, sequence: Sequence) {
+        let same = |(said, _): &&(VerdictPayload, Instant)| said.sequence == sequence;
+        let said = self.said.iter().rev().find(same).cloned();
+        match said {
+            Some((payload, deadline)) if Instant::now() < deadline => {
+                self.send_again(payload, deadline);
+            }
+            _ => {
+                self.counters.missed += 1;
+                let text = format!(
+                    "the broker went away before it acknowledged verdict {sequence}, which holds no more"
+                );
+                self.event("verdict_unacknowledged", &text);
+            }
+        }
+    }
+
+    fn send_again(&mut self, payload: VerdictPayload, deadline: Instant) {
         let remaining = deadline.saturating_duration_since(Instant::now());
         let payload = VerdictPayload {
             remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),

@@ -119,6 +119,9 @@ impl Live {
         }
         match outcome {
             Ok(Loaded { used, reports }) => {
+                if let Some(worker) = self.worker_of(generation) {
+                    worker.has_loaded();
+                }
                 for (model, report) in reports {
                     info!(station = self.station.name, model, %report, "model");
                 }
@@ -171,7 +174,7 @@ impl Live {
 
     /// Answers the open parts at once: nobody will inspect them.
     pub(super) fn abort_parts(&mut self) -> String {
-        let answers = self.gate.abort(Reason::NotReady);
+        let answers = self.gate.abort(Reason::NotReady, Instant::now());
         let n_parts = answers.len();
         for answer in answers {
             self.answer_unseen(answer);

@@ -55,6 +55,8 @@ pub struct Station {
     pub start: Start,
     /// How long the controller has to acknowledge a verdict, where it does that at all.
     pub ack_window: Option<Duration>,
+    /// Triggers a second that are taken; what comes faster is dropped and counted.
+    pub inbox_per_s_max: u32,
     /// Records a second that were made while the broker was away and follow now.
     pub backfill_per_s: u32,
     /// Where `/healthz` and `/metrics` are served, if they are.
@@ -177,6 +179,7 @@ impl Station {
             },
             ack_window,
             backfill_per_s,
+            inbox_per_s_max: file.inbox.checked(&mut checks),
             supervision_listen: file.supervision.listen,
             onnxruntime: file.onnxruntime.library.map(|library| folder.join(library)),
             session,

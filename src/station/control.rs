@@ -18,8 +18,18 @@ pub(super) struct Control {
     is_loading: bool,
     // The single job has its part.
     has_part: bool,
-    // Parts that are open are finished, new ones are not taken.
-    is_stopping: bool,
+    course: Course,
+}
+
+/// What becomes of parts that are announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// What the state says.
+    Going,
+    /// Those that are open are finished, new ones are not taken.
+    Stopping,
+    /// The same, whatever the state will be: the station ends.
+    Leaving,
 }
 
 /// What the station has to do for a verb beside changing its state.
@@ -44,8 +54,13 @@ impl Control {
             state: StationState::Preoperational,
             is_loading: true,
             has_part: false,
-            is_stopping: false,
+            course: Course::Going,
         }
+    }
+
+    /// The station ends: no part is taken any more, whatever the state.
+    pub(super) fn leaves(&mut self) {
+        self.course = Course::Leaving;
     }
 
     pub(super) fn state(&self) -> StationState {
@@ -64,7 +79,7 @@ impl Control {
             | StationState::Initialized
             | StationState::Ready => false,
         };
-        runs && !self.is_stopping
+        runs && self.course == Course::Going
     }
 
     /// A part was taken.
@@ -75,7 +90,8 @@ impl Control {
     /// Goes back to `ready` when the last part of a job was answered; whether it did.
     pub(super) fn parts_open(&mut self, n_open: usize) -> bool {
         let is_single = self.state == StationState::SingleExecution;
-        let is_done = n_open == 0 && (self.is_stopping || (is_single && self.has_part));
+        let is_done =
+            n_open == 0 && (self.course == Course::Stopping || (is_single && self.has_part));
         if is_done {
             self.enter(StationState::Ready);
         }
@@ -97,7 +113,7 @@ impl Control {
             Verb::StartSingleJob => Ok(self.go(StationState::SingleExecution, Work::None)),
             Verb::StartContinuous => Ok(self.go(StationState::ContinuousExecution, Work::None)),
             Verb::Stop => {
-                self.is_stopping = true;
+                self.course = Course::Stopping;
                 self.parts_open(n_open);
                 Ok(Work::None)
             }
@@ -147,7 +163,10 @@ impl Control {
             state,
             is_loading: false,
             has_part: false,
-            is_stopping: false,
+            course: match self.course {
+                Course::Leaving => Course::Leaving,
+                Course::Going | Course::Stopping => Course::Going,
+            },
         };
     }
 

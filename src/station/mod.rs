@@ -15,6 +15,7 @@ mod run;
 mod start;
 mod storage;
 mod supervise;
+mod throttle;
 mod vitals;
 mod worker;
 

@@ -2,15 +2,16 @@
 //! PUBACK; those from before the connection at a limited rate, so that the line never waits for history.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::publish::{Outgoing, Publisher, RECORDS_IN_FLIGHT_MAX};
+use crate::publish::{Outgoing, Publisher, RECORDS_IN_FLIGHT_MAX, Rate};
 use crate::record::{RecordError, RecordStore};
 
 /// What has been handed over on this connection.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    backfill: Backfill,
+    // Historical records that may go: a second's worth at once.
+    backfill: Rate,
     connected: bool,
     last_sent: Option<u64>,
     // Records up to here were made before this connection: back-fill.
@@ -19,50 +20,11 @@ pub(super) struct Outbox {
     in_flight: BTreeSet<u64>,
 }
 
-/// How many historical records may still go: a second's worth at most, filled up again evenly.
-#[derive(Debug)]
-struct Backfill {
-    per_s: u32,
-    left: f64,
-    filled_at: Instant,
-}
-
-impl Backfill {
-    fn new(per_s: u32, now: Instant) -> Self {
-        Self {
-            per_s,
-            left: 1.0,
-            filled_at: now,
-        }
-    }
-
-    fn fill(&mut self, now: Instant) {
-        let since = now.saturating_duration_since(self.filled_at);
-        let per_s = f64::from(self.per_s);
-        self.left = (self.left + since.as_secs_f64() * per_s).min(per_s.max(1.0));
-        self.filled_at = now;
-    }
-
-    /// Whether one more may go now.
-    fn take(&mut self) -> bool {
-        let may = 1.0 <= self.left;
-        if may {
-            self.left -= 1.0;
-        }
-        may
-    }
-
-    fn next(&self) -> Instant {
-        let missing = (1.0 - self.left).max(0.0) / f64::from(self.per_s);
-        self.filled_at + Duration::from_secs_f64(missing)
-    }
-}
-
 impl Outbox {
     /// An outbox for what the store still holds from before the start.
     pub(super) fn new(store: &RecordStore, backfill_per_s: u32) -> Result<Self, RecordError> {
         Ok(Self {
-            backfill: Backfill::new(backfill_per_s, Instant::now()),
+            backfill: Rate::new(backfill_per_s, backfill_per_s, Instant::now()),
             connected: false,
             last_sent: None,
             historical_until: 0,
@@ -101,6 +63,12 @@ impl Outbox {
     /// those behind it do not wait for it.
     pub(super) fn refused(&mut self, outbox_id: u64) {
         self.in_flight.remove(&outbox_id);
+    }
+
+    /// Whether there are records that the broker could still get now.
+    pub(super) fn owes(&self) -> bool {
+        let is_behind = self.last_sent.unwrap_or(0) < self.newest;
+        self.connected && (is_behind || !self.in_flight.is_empty())
     }
 
     /// When [`Self::feed`] has to be called though nothing happened.
@@ -145,29 +113,5 @@ impl Outbox {
             self.last_sent = Some(self.newest);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn history_goes_at_its_rate_and_no_faster() {
-        let start = Instant::now();
-        let mut backfill = Backfill::new(10, start);
-        let mut n_sent = 0;
-        for ms in 0..=2_000 {
-            backfill.fill(start + Duration::from_millis(ms));
-            while backfill.take() {
-                n_sent += 1;
-            }
-        }
-        assert_eq!(n_sent, 21, "one at once, then ten a second");
-        assert!(backfill.next() <= start + Duration::from_millis(2_101));
-        // A long pause saves up one second's worth.
-        backfill.fill(start + Duration::from_hours(1));
-        let n_sent = std::iter::from_fn(|| backfill.take().then_some(())).count();
-        assert_eq!(n_sent, 10);
     }
 }

@@ -26,11 +26,14 @@ use super::outbox::Outbox;
 use super::ready::StationError;
 use super::storage::Storage;
 use super::supervise::Recovery;
+use super::throttle::Throttle;
 use super::vitals::Vitals;
 use super::worker::{Evidence, Inspected, Loaded, Used, WorkerLink};
 
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP_MAX: Duration = Duration::from_secs(3);
+/// How long a station that leaves waits for the broker to take its records; the store keeps the rest.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
 const SPARKPLUG_STOP_MAX: Duration = Duration::from_secs(1);
 
 /// Everything that can happen to a station.
@@ -82,8 +85,9 @@ pub(super) struct Live {
     pub(super) counters: Counters,
     pub(super) vitals: Vitals,
     pub(super) used: BTreeMap<String, Used>,
-    // The payloads of the latest answers, for triggers that come again.
-    pub(super) said: VecDeque<VerdictPayload>,
+    // The payloads of the latest answers and how long they hold, for what has to be said again.
+    pub(super) said: VecDeque<(VerdictPayload, Instant)>,
+    pub(super) throttle: Throttle,
     pub(super) next_health: Instant,
 }
 
@@ -235,6 +239,13 @@ impl Live {
                 self.counters.acks_unknown += 1;
                 self.event("bad_ack", &error);
             }
+            Incoming::Flood { n_dropped } => {
+                self.counters.messages_dropped += n_dropped;
+                let text = format!(
+                    "{n_dropped} messages came faster than `inbox.per_s_max` allows and were dropped"
+                );
+                self.event("flood", &text);
+            }
             Incoming::Connected => {
                 info!(station = self.station.name, "connected to the broker");
                 self.outbox.connected();
@@ -254,6 +265,7 @@ impl Live {
                     &format!("verdict {sequence} was never sent"),
                 );
             }
+            Incoming::VerdictUnacknowledged { sequence } => self.say_unacknowledged(sequence),
             Incoming::VerdictUnheard { sequence } => {
                 self.event(
                     "verdict_unheard",
@@ -335,12 +347,16 @@ impl Live {
     }
 
     pub(super) fn event(&mut self, kind: &str, text: &str) {
+        let Some(n_withheld) = self.throttle.pass(kind, Instant::now()) else {
+            return;
+        };
+        let text = match n_withheld {
+            0 => text.to_owned(),
+            _ => format!("{text} (and {n_withheld} more of this kind before)"),
+        };
         warn!(station = self.station.name, kind, text, "event");
-        self.publish(Outgoing::Event(EventPayload::new(
-            kind,
-            text,
-            Timestamp::now(),
-        )));
+        let event = EventPayload::new(kind, &text, Timestamp::now());
+        self.publish(Outgoing::Event(event));
     }
 
     pub(super) fn publish(&mut self, outgoing: Outgoing) {
@@ -357,7 +373,30 @@ impl Live {
         }
     }
 
-    /// Open parts still get their answers; then the station says that it halts.
+    fn finish_one(&mut self, events: &Receiver<Event>, until: Instant) {
+        let wait = until.min(self.wake());
+        let wait = wait.saturating_duration_since(Instant::now());
+        if let Ok(event) = events.recv_timeout(wait) {
+            self.handle_last(event);
+        }
+        self.tick();
+    }
+
+    fn handle_last(&mut self, event: Event) {
+        match event {
+            Event::Incoming(Incoming::Command(command)) => {
+                self.respond(command, Err("the station is leaving".to_owned()));
+            }
+            event @ (Event::Incoming(_)
+            | Event::Inspected { .. }
+            | Event::Loaded { .. }
+            | Event::WorkerGone { .. }
+            | Event::Stop) => self.handle(event),
+        }
+    }
+
+    /// Open parts still get their answers, new ones are refused, and the broker gets what the outbox owes it;
+    /// then the station says that it leaves.
     fn finish(mut self, events: &Receiver<Event>) {
         info!(
             station = self.station.name,
@@ -366,16 +405,16 @@ impl Live {
         );
         // No recovery any more: the station leaves.
         self.recovery = Recovery::default();
+        self.control.leaves();
         while let Some(deadline) = self.gate.next_deadline() {
-            match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::Incoming(Incoming::Trigger(_))) => self.counters.missed += 1,
-                Ok(Event::Incoming(Incoming::Command(command))) => {
-                    self.respond(command, Err("the station is leaving".to_owned()));
-                }
-                Ok(event) => self.handle(event),
-                Err(_) => {}
-            }
-            self.tick();
+            self.finish_one(events, deadline);
+        }
+        let until = Instant::now() + DRAIN_MAX;
+        while self.outbox.owes() && Instant::now() < until {
+            self.finish_one(events, until);
+        }
+        while let Ok(event) = events.try_recv() {
+            self.handle_last(event);
         }
         self.mind();
         let name = self.station.name;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{error, warn};
 
-use crate::gate::{ANSWERED_KEPT, Gate};
+use crate::gate::{ANSWERED_KEPT, Answered, Gate, REPEATED_WITHIN};
 use crate::model::LoadReport;
 use crate::publish::{
-    Broker, BrokerSettings, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, Publisher, Sparkplug,
-    SparkplugSettings, StatePayload, StationState,
+    Broker, BrokerSettings, DEADLINE_MAX_MS, DEADLINE_MIN_MS, DeadlineLimits, InboxLimits,
+    Publisher, Sparkplug, SparkplugSettings, StatePayload, StationState,
 };
 use crate::record::{ImageArchive, RecordStore};
 
@@ -27,6 +27,7 @@ use super::ready::{StationError, files_of};
 use super::run::{Event, Live};
 use super::storage::Storage;
 use super::supervise::Recovery;
+use super::throttle::Throttle;
 use super::vitals::Vitals;
 use super::worker::{Loaded, WorkerLink};
 
@@ -80,8 +81,9 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let files = files_of(&station)?;
     make_folder(&station.data)?;
     let (events, to_handle) = sync_channel(EVENTS_MAX);
-    let worker = WorkerLink::start(0, &station, || Ok(files), None, events.clone())?;
+    let mut worker = WorkerLink::start(0, &station, || Ok(files), None, events.clone())?;
     let Loaded { used, reports } = first_loaded(&to_handle)?;
+    worker.has_loaded();
     let store = RecordStore::open(&station.data.join("records.sqlite"))?;
     let archive = ImageArchive::start(&station.data.join("images"), station.archive)?;
     let storage = Storage::start(&station)?;
@@ -89,7 +91,12 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let broker_port = broker.as_ref().map(Broker::port);
     let mut gate = Gate::new(station.deadlines.open_parts_max);
     for answered in store.read().answered(ANSWERED_KEPT)? {
-        gate.remember(answered.sequence, answered.part, answered.verdict);
+        gate.remember(Answered {
+            at: at(answered.decided_at_utc),
+            sequence: answered.sequence,
+            part: answered.part,
+            verdict: answered.verdict,
+        });
     }
     let starting = StatePayload::new(
         &station.name,
@@ -121,6 +128,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         counters: Counters::new(Instant::now()),
         used,
         said: VecDeque::new(),
+        throttle: Throttle::default(),
         next_health: Instant::now() + HEALTH_FIRST,
         station,
     };
@@ -132,6 +140,15 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         vitals,
         broker_port,
     })
+}
+
+/// When that was on the clock that never jumps; what seems to lie in the future was just now.
+fn at(utc: Timestamp) -> Instant {
+    let now = Instant::now();
+    let ago = Duration::try_from(Timestamp::now().duration_since(utc)).unwrap_or_default();
+    // Before the machine was started there was no such clock.
+    now.checked_sub(ago)
+        .unwrap_or_else(|| now.checked_sub(REPEATED_WITHIN).unwrap_or(now))
 }
 
 /// Waits for the inspecting thread to be ready; nothing else speaks yet.
@@ -174,10 +191,13 @@ fn start_publisher(
     station: &Station,
     events: SyncSender<Event>,
 ) -> Result<Publisher, StationError> {
-    let limits = DeadlineLimits {
-        default_ms: u64::try_from(station.deadlines.deadline.as_millis()).unwrap_or(u64::MAX),
-        min_ms: DEADLINE_MIN_MS,
-        max_ms: DEADLINE_MAX_MS,
+    let limits = InboxLimits {
+        deadlines: DeadlineLimits {
+            default_ms: u64::try_from(station.deadlines.deadline.as_millis()).unwrap_or(u64::MAX),
+            min_ms: DEADLINE_MIN_MS,
+            max_ms: DEADLINE_MAX_MS,
+        },
+        per_s_max: station.inbox_per_s_max,
     };
     Ok(Publisher::start(
         station.connection.clone(),

@@ -64,7 +64,10 @@ impl Live {
         if self.hung_at().is_some_and(|at| at <= now) {
             // It cannot be ended from outside; it is left alone with its camera and its models.
             self.worker = None;
-            self.failed(now, "the camera or model of a part has not come back; the inspecting thread is given up");
+            self.failed(
+                now,
+                "a camera or model has not come back; the inspecting thread is given up",
+            );
         }
         if self.recovery.take_due(now)
             && self.control.state() == StationState::Error

@@ -20,6 +20,9 @@ use super::run::Event;
 /// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
 
+/// Cameras and models may take so long to be ready; engines for accelerators are built then.
+const LOAD_MAX: Duration = Duration::from_mins(10);
+
 /// The station's end of one inspecting thread.
 pub(super) struct WorkerLink {
     /// Tells its news from those of the threads before it.
@@ -27,6 +30,8 @@ pub(super) struct WorkerLink {
     triggers: SyncSender<Trigger>,
     // The deadlines of the parts that it has, in their order.
     due: VecDeque<Instant>,
+    // Until everything is loaded.
+    loads_until: Option<Instant>,
     thread: JoinHandle<()>,
 }
 
@@ -73,8 +78,8 @@ impl WorkerLink {
         let (triggers, to_inspect) = sync_channel(station.deadlines.open_parts_max);
         let station = station.clone();
         let work = move || {
-            if before.is_some_and(|before| before.join().is_err()) {
-                error!("the inspecting thread before this one had panicked");
+            if let Some(before) = before {
+                wait_for(&before);
             }
             let _leaving = Leaving(generation, events.clone());
             let (worker, outcome) = match files().and_then(|files| Worker::load(&station, files)) {
@@ -101,6 +106,7 @@ impl WorkerLink {
             generation,
             triggers,
             due: VecDeque::new(),
+            loads_until: Some(Instant::now() + LOAD_MAX),
             thread,
         })
     }
@@ -120,14 +126,32 @@ impl WorkerLink {
         self.due.pop_front();
     }
 
-    /// When the thread counts as hung, if it has a part.
+    /// Everything is loaded.
+    pub(super) fn has_loaded(&mut self) {
+        self.loads_until = None;
+    }
+
+    /// When the thread counts as hung: over a part, or over loading.
     pub(super) fn hung_at(&self) -> Option<Instant> {
-        self.due.front().map(|due| *due + HUNG_AFTER)
+        let part = self.due.front().map(|due| *due + HUNG_AFTER);
+        self.loads_until.or(part)
     }
 
     /// Lets the thread finish its part and end, by itself.
     pub(super) fn end(self) -> JoinHandle<()> {
         self.thread
+    }
+}
+
+/// Waits for the thread before to let go of the cameras; one that hangs is left alone.
+fn wait_for(before: &JoinHandle<()>) {
+    let until = Instant::now() + HUNG_AFTER;
+    while !before.is_finished() {
+        if until <= Instant::now() {
+            error!("the inspecting thread before this one does not end; it is left alone");
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

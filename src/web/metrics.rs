@@ -51,6 +51,11 @@ const METRICS: &[(&str, &str, Figure)] = &[
         Counter(|health| health.overrun),
     ),
     (
+        "messages_dropped",
+        "Messages that came faster than `inbox.per_s_max` allows",
+        Counter(|health| health.messages_dropped),
+    ),
+    (
         "bad_triggers",
         "Triggers that could not be read",
         Counter(|health| health.bad_triggers),

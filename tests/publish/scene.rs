@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use taktgate::domain::{InspectionRecord, Name, Sequence, StageTimings, Trigger, Verdict};
 use taktgate::publish::{
-    Broker, BrokerSettings, Connection, Controller, ControllerEvent, DeadlineLimits, Incoming,
-    Outgoing, PlcBlock, Protocol, Publisher, SCHEMA, StatePayload, StationState, Topics,
+    Broker, BrokerSettings, Connection, Controller, ControllerEvent, DeadlineLimits, InboxLimits,
+    Incoming, Outgoing, PlcBlock, Protocol, Publisher, SCHEMA, StatePayload, StationState, Topics,
     TriggerPayload, Validity, VerdictPayload,
 };
 use tempfile::TempDir;
@@ -105,10 +105,13 @@ impl Station {
     pub(crate) fn start(connection: Connection) -> Self {
         let (sink, news) = sync_channel(10_000);
         let will = StatePayload::last_will("st-07", Timestamp::now());
-        let limits = DeadlineLimits {
-            default_ms: 500,
-            min_ms: 5,
-            max_ms: 60_000,
+        let limits = InboxLimits {
+            deadlines: DeadlineLimits {
+                default_ms: 500,
+                min_ms: 5,
+                max_ms: 60_000,
+            },
+            per_s_max: 10_000,
         };
         let sink = move |news| sink.try_send(news).is_ok();
         let publisher = Publisher::start(connection, topics(), will, limits, sink).unwrap();

@@ -156,6 +156,25 @@ fn halt_lets_go_and_reset_comes_back_with_what_the_files_say_then() {
 }
 
 #[test]
+fn a_thread_that_hangs_does_not_keep_a_reset_waiting() {
+    let house = House::new(&Settings {
+        deadline_ms: 600,
+        ..Settings::default()
+    });
+    let (_running, witness) = house.start();
+    house.hold("good");
+    house.trigger(1, "good");
+    assert_eq!(witness.verdict(1)["reason"], "deadline");
+    // Nobody ever writes into the pipe that the thread reads.
+    done(&house.command("halt", ASK), "halted");
+    let response = house.command("reset", ASK);
+    assert_eq!(response["done"], true, "{response}");
+    house.trigger(2, "bad");
+    assert_eq!(witness.verdict(2)["verdict"], "ng");
+    house.restore("good");
+}
+
+#[test]
 fn a_recipe_is_let_go_of_and_prepared_again() {
     let (house, _running, witness) = commanded();
     done(&house.command("unprepare_recipe", ASK), "initialized");

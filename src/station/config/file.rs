@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::config::Checks;
 use crate::model::SessionOptions;
 use crate::source::FourCc;
 
@@ -30,6 +31,8 @@ pub(super) struct StationFile {
     pub(super) handshake: HandshakeFile,
     #[serde(default)]
     pub(super) outbox: OutboxFile,
+    #[serde(default)]
+    pub(super) inbox: InboxFile,
     #[serde(default)]
     pub(super) supervision: SupervisionFile,
     #[serde(default)]
@@ -163,6 +166,24 @@ impl Default for OutboxFile {
         Self {
             backfill_per_s: 200,
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct InboxFile {
+    pub(super) per_s_max: u32,
+}
+
+impl InboxFile {
+    pub(super) fn checked(&self, checks: &mut Checks) -> u32 {
+        checks.range("inbox.per_s_max", self.per_s_max, 1, 1_000_000)
+    }
+}
+
+impl Default for InboxFile {
+    fn default() -> Self {
+        Self { per_s_max: 500 }
     }
 }
 
