@@ -72,7 +72,7 @@ fn a_station_file_that_cannot_be_read() {
       |
     6 | dato = "data"
       | ^^^^
-    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `handshake`, `outbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
+    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
     "#);
     assert_snapshot!(station("station = \"st-07\"\n", ""), @"
     cannot understand `file.toml`: TOML parse error at line 1, column 1
