@@ -14,6 +14,8 @@ mod handshake;
 #[path = "station/house.rs"]
 #[expect(dead_code, reason = "the fault bench uses the rest")]
 mod house;
+#[path = "station/logs.rs"]
+mod logs;
 #[path = "station/storage.rs"]
 mod storage;
 
@@ -251,4 +253,24 @@ fn the_line_command_keeps_the_account_of_a_real_station() {
         (&5.into(), &true.into())
     );
     assert!(output.status.success());
+}
+
+#[test]
+fn a_station_with_an_old_calibration_does_not_start() {
+    let house = House::new(&Settings::default());
+    let file = house.path("calibration/cam.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("2100-01-01", "2026-02-01")).unwrap();
+    let output = house::taktgate()
+        .arg("run")
+        .arg(house.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("cam") && said.contains("2026-02-01"),
+        "{said}"
+    );
+    assert!(!house.path("data/records.sqlite").exists());
 }
