@@ -393,6 +393,37 @@ fn a_frame_from_before_the_trigger_is_never_taken() {
 }
 
 #[test]
+fn a_part_that_waited_for_its_turn_gets_its_own_frame_or_none() {
+    let mut rig = Rig::new(FORMAT);
+    let first = trigger();
+    for level in 1..=10 {
+        rig.send(&grey(level));
+        rig.is_asked();
+    }
+    // The second frame was asked for before the trigger, so the third is the first of its own.
+    let latest = Instant::now() + PATIENCE;
+    let frame = rig.camera.capture(&first, latest).unwrap();
+    assert_eq!((frame.pixels(), frame.camera_frame), (&grey(3)[..], 3));
+    // Another part announced at the same time gets the next.
+    let frame = rig.camera.capture(&first, latest).unwrap();
+    assert_eq!(frame.pixels(), grey(4));
+    let late = trigger();
+    for level in 11..=60 {
+        rig.send(&grey(level));
+        rig.is_asked();
+    }
+    let error = rig.camera.capture(&late, latest).unwrap_err();
+    assert!(
+        matches!(error, SourceError::TooMany { n_kept: 32, .. }),
+        "{error}"
+    );
+    assert_eq!(error.reason(), Reason::NoFrame);
+    // The next part is not held up by that.
+    let frame = rig.take(&grey(61)).unwrap();
+    assert_eq!(frame.pixels(), grey(61));
+}
+
+#[test]
 fn a_frame_that_waited_in_the_drivers_queue_is_as_old_as_the_driver_says() {
     let mut rig = Rig::new(FORMAT);
     let trigger = trigger();

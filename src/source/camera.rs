@@ -1,10 +1,12 @@
 //! A USB camera through nokhwa: opened by name or number, a fixed format, one frame a trigger.
 //!
-//! The camera runs free on a thread of its own, which keeps the newest frame; a capture takes the
-//! first frame that was exposed after the trigger. So a picture is never older than its part, and a
-//! camera that hangs costs the part its deadline and nothing else. Only the frame that is taken is
+//! The camera runs free on a thread of its own, which keeps the newest frames; a capture takes the
+//! first frame that was exposed after the trigger, however long the part had to wait for its turn: one
+//! that came later may show the next part. So a picture is neither older nor newer than its part, and
+//! a camera that hangs costs the part its deadline and nothing else. Only the frame that is taken is
 //! decoded: the thread must be back at the driver before the next frame, or the driver's queue ages.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,10 @@ use crate::vision::{DecodeLimits, Picture, decode, picture_from_yuyv};
 
 /// When a camera that gave an error is opened again: an unplugged one has a new device behind it.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Frames that are kept for parts that wait for their turn, and bytes of them: at least one is.
+const FRAMES_KEPT: usize = 32;
+const FRAME_BYTES_KEPT: usize = 128 << 20;
 
 /// How long a camera may take to open.
 const OPEN_MAX: Duration = Duration::from_secs(10);
@@ -74,7 +80,10 @@ struct Newest {
 
 #[derive(Default)]
 struct State {
-    taken: Option<Taken>,
+    // The oldest first.
+    taken: VecDeque<Taken>,
+    // The newest frame that had to make room, and when it can have begun.
+    given_up: Option<(u64, Instant)>,
     stop: bool,
 }
 
@@ -85,6 +94,27 @@ struct Taken {
     began_at: Instant,
     camera_frame: u64,
     buffer: Result<Buffer, String>,
+}
+
+impl State {
+    fn keep(&mut self, taken: Taken) {
+        // An error stays until a frame comes, and none is worth keeping beside another.
+        self.taken.retain(|kept| kept.buffer.is_ok());
+        self.taken.push_back(taken);
+        let n_bytes = |taken: &Taken| {
+            taken
+                .buffer
+                .as_ref()
+                .map_or(0, |buffer| buffer.buffer().len())
+        };
+        while 1 < self.taken.len()
+            && (FRAMES_KEPT < self.taken.len()
+                || FRAME_BYTES_KEPT < self.taken.iter().map(n_bytes).sum())
+        {
+            let oldest = self.taken.pop_front();
+            self.given_up = oldest.map(|oldest| (oldest.camera_frame, oldest.began_at));
+        }
+    }
 }
 
 impl Newest {
@@ -204,12 +234,21 @@ impl FrameSource for Camera {
             let is_new = |taken: &&Taken| {
                 trigger.arrived_at <= taken.began_at && self.given < taken.camera_frame
             };
-            if let Some(taken) = state.taken.as_ref().filter(is_new) {
+            let was_given_up = |(camera_frame, began_at): (u64, Instant)| {
+                trigger.arrived_at <= began_at && self.given < camera_frame
+            };
+            if state.given_up.is_some_and(was_given_up) {
+                return Err(SourceError::TooMany {
+                    camera: self.name.clone(),
+                    n_kept: state.taken.len(),
+                });
+            }
+            if let Some(taken) = state.taken.iter().find(is_new) {
                 break taken.clone();
             }
             let left = latest.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(match &state.taken {
+                return Err(match state.taken.back() {
                     Some(Taken {
                         buffer: Err(text), ..
                     }) => device_error(&self.name, text.clone()),
@@ -260,7 +299,7 @@ fn run(
         camera_frame += 1;
         let failed = buffer.is_err();
         let mut state = newest.lock();
-        state.taken = Some(Taken {
+        state.keep(Taken {
             began_at: buffer
                 .as_ref()
                 .map_or(asked_at, |buffer| began_at(buffer, asked_before)),

@@ -38,6 +38,16 @@ pub enum SourceError {
         /// How long was waited.
         waited_ms: u128,
     },
+    /// The part waited for its turn until its frame had made room for newer ones.
+    #[error(
+        "camera `{camera}`: the frame of this part has made room for {n_kept} newer ones, which may show the next part; give the parts more time, or a slower camera"
+    )]
+    TooMany {
+        /// The camera.
+        camera: String,
+        /// How many newer ones there are.
+        n_kept: usize,
+    },
     /// The folder or video has no more pictures.
     #[error("camera `{camera}`: `{path}` has no more pictures")]
     End {
@@ -104,6 +114,7 @@ impl SourceError {
         match self {
             Self::Decode { .. } | Self::Frame(_) => Reason::ImageUnfit,
             Self::Timeout { .. }
+            | Self::TooMany { .. }
             | Self::End { .. }
             | Self::Empty { .. }
             | Self::Read { .. }
