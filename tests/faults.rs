@@ -8,10 +8,14 @@
     reason = "what a test skips or finds gone is said aloud"
 )]
 
+#[path = "faults/account.rs"]
+mod account;
 #[path = "faults/bench.rs"]
 mod bench;
 #[path = "publish/certificates.rs"]
 mod certificates;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/history.rs"]
 mod history;
 #[path = "station/house.rs"]
@@ -31,10 +35,13 @@ mod sample;
 mod security;
 #[path = "faults/station.rs"]
 mod station;
+#[path = "faults/storage.rs"]
+mod storage;
 #[path = "faults/table.rs"]
 mod table;
 
-use bench::{Row, Scale};
+use account::Row;
+use bench::Scale;
 
 macro_rules! faults {
     ($($room:ident::$name:ident,)*) => {
@@ -58,7 +65,8 @@ faults! {
     network::connection_cut,
     network::half_open,
     network::slow_network,
-    network::stalled_network,
+    network::stalled_trigger,
+    network::stalled_verdict,
     network::slow_subscriber,
     history::broker_away_for_hours,
     history::client_id_changed,
@@ -68,9 +76,9 @@ faults! {
     security::server_certificate_expired,
     security::client_certificate_foreign,
     station::killed,
-    station::disk_full,
-    station::disk_read_only,
-    station::damaged_page,
+    storage::disk_full,
+    storage::disk_read_only,
+    storage::damaged_page,
     station::clock_stepped,
     station::camera_hangs,
     station::camera_vanishes,

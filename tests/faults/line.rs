@@ -1,6 +1,7 @@
 //! What a line controller does wrong.
 
-use crate::bench::{Bench, Row, Scale, as_seen, as_seen_or};
+use crate::account::{Row, as_seen, as_seen_or};
+use crate::bench::{Bench, Scale};
 use crate::house::Settings;
 
 pub(crate) fn repeated_and_out_of_order(scale: Scale) -> Row {
