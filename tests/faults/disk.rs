@@ -28,9 +28,41 @@ impl Disk {
         mounted.then_some(Self { path })
     }
 
+    /// An ext4 in the file `image`, which is made if it is not there; it becomes read-only at its
+    /// first error. `None` where this user may not mount one.
+    pub(crate) fn mount_file(path: PathBuf, image: &Path) -> Option<Self> {
+        fs::create_dir_all(&path).unwrap();
+        if !image.exists() {
+            let file = fs::File::create(image).unwrap();
+            file.set_len(24 << 20).unwrap();
+            if !run("mkfs.ext4", &["-q", "-F", image.to_str()?]) {
+                return None;
+            }
+        }
+        let options = "loop,errors=remount-ro";
+        let mounted = run(
+            "mount",
+            &["-t", "ext4", "-o", options, image.to_str()?, path.to_str()?],
+        );
+        mounted.then_some(Self { path })
+    }
+
     pub(crate) fn remount(&self, how: &str) {
         let options = format!("remount,{how}");
         assert!(run("mount", &["-o", &options, self.path.to_str().unwrap()]));
+    }
+
+    /// Makes the ext4 find an error in itself: from now on it takes no byte, open files or not. The
+    /// ordinary way to read-only is closed as long as somebody writes.
+    pub(crate) fn fail(&self) {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let of_ours = |line: &&str| line.split(' ').nth(1).map(Path::new) == Some(&*self.path);
+        let device = mounts.lines().find(of_ours).unwrap();
+        let device = device.split(' ').next().unwrap().replace("/dev/", "");
+        let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
+        fs::write(trigger, "the fault bench").unwrap();
+        let probe = fs::write(self.path.join("probe"), "");
+        assert!(probe.is_err(), "the disk still takes something");
     }
 }
 

@@ -72,6 +72,15 @@ pub(crate) fn connection_cut(scale: Scale) -> Row {
     )
 }
 
+pub(crate) fn connection_cut_v311(scale: Scale) -> Row {
+    let mut bench = Bench::stopped(&Settings::default());
+    bench.rewrite("[mqtt]\n", "[mqtt]\nprotocol = \"3.1.1\"\n");
+    bench.start();
+    let correct =
+        "likewise, without a session in the broker; the station itself drops what expires";
+    cuts(scale, "connection cut, MQTT 3.1.1", correct, bench)
+}
+
 fn cuts(scale: Scale, fault: &'static str, correct: &'static str, mut bench: Bench) -> Row {
     let n_times = scale.of(5, 100);
     for _ in 0..n_times {

@@ -26,6 +26,48 @@ pub(crate) fn killed(scale: Scale) -> Row {
     row.nothing_lost()
 }
 
+/// What the camera gives comes after the signal, or not at all.
+pub(crate) fn told_to_stop_with_a_part_open(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings {
+        deadline_ms: 2_000,
+        ..Settings::default()
+    });
+    let n_times = scale.of(2, 20);
+    for round in 0..n_times {
+        bench.one_by_one(1);
+        bench.house.hold("good");
+        bench.announce("good");
+        let open = bench.last();
+        // The broker has the trigger; the station has it a moment later.
+        pause(Duration::from_millis(100));
+        let mut running = bench.running.take().unwrap();
+        running.signal("-TERM");
+        pause(Duration::from_millis(100));
+        // It takes no part any more, and need not say so.
+        bench.announce_cut_off("bad");
+        let comes = round % 2 == 0;
+        if comes {
+            bench.house.restore("good");
+        }
+        let verdict = bench.wait_for_verdict(open);
+        let expected = if comes { "ok" } else { "indeterminate" };
+        assert_eq!(verdict["verdict"], expected, "{verdict}");
+        let status = running.wait();
+        assert!(status.success(), "{status}: {}", running.log());
+        bench.house.restore("good");
+        bench.start();
+    }
+    bench.one_by_one(1);
+    let correct =
+        "the part is answered, by its deadline at the latest; its record is stored and delivered";
+    let fault = "told to stop (SIGTERM) with a part open";
+    let is_right = |part: &str, verdict: &serde_json::Value| {
+        as_seen_or("deadline")(part, verdict) || is_for("not_ready")(part, verdict)
+    };
+    let row = bench.account(fault, correct, n_times, is_right);
+    row.nothing_lost()
+}
+
 pub(crate) fn clock_stepped(scale: Scale) -> Row {
     const FAULT: &str = "wall clock set by years and hours";
     const CORRECT: &str = "no verdict changes; said on `event` and in the verdict";
