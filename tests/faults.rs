@@ -56,6 +56,17 @@ macro_rules! faults {
                 }
             )*
         }
+
+        /// One row at length: `cargo test --release --test faults -- --ignored --nocapture long::storm`.
+        mod long {
+            $(
+                #[test]
+                #[ignore = "takes minutes: `make faults` runs them all"]
+                fn $name() {
+                    eprintln!("{:#?}", crate::$room::$name(crate::Scale::Long));
+                }
+            )*
+        }
     };
 }
 

@@ -27,7 +27,7 @@ impl Bench {
 /// A part is on its way whenever the broker goes, and a few come before and after.
 fn restarts(scale: Scale, fault: &'static str, correct: &'static str, settings: &Settings) -> Row {
     let mut bench = Bench::new(settings);
-    let n_times = scale.of(2, 20);
+    let n_times = scale.of(2, 10);
     for _ in 0..n_times {
         bench.one_by_one(3);
         bench.announce_cut_off("bad");
@@ -82,7 +82,7 @@ pub(crate) fn connection_cut_v311(scale: Scale) -> Row {
 }
 
 fn cuts(scale: Scale, fault: &'static str, correct: &'static str, mut bench: Bench) -> Row {
-    let n_times = scale.of(5, 100);
+    let n_times = scale.of(5, 30);
     for _ in 0..n_times {
         bench.announce_cut_off("good");
         bench.announce_cut_off("bad");
