@@ -26,7 +26,7 @@ test: setup ## run all tests
 		set -x; cargo test --release; \
 	fi
 
-faults: setup ## put a station through all faults at length (half an hour), and write docs/faults.md
+faults: setup ## put a station through all faults at length (twenty minutes), and write docs/faults.md
 	cargo test --release --test faults -- --ignored --nocapture the_table_of_faults
 
 million: setup ## a million triggers through one station (ten minutes)

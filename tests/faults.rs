@@ -8,10 +8,14 @@
     reason = "what a test skips or finds gone is said aloud"
 )]
 
+#[path = "faults/account.rs"]
+mod account;
 #[path = "faults/bench.rs"]
 mod bench;
 #[path = "publish/certificates.rs"]
 mod certificates;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/history.rs"]
 mod history;
 #[path = "station/house.rs"]
@@ -31,10 +35,13 @@ mod sample;
 mod security;
 #[path = "faults/station.rs"]
 mod station;
+#[path = "faults/storage.rs"]
+mod storage;
 #[path = "faults/table.rs"]
 mod table;
 
-use bench::{Row, Scale};
+use account::Row;
+use bench::Scale;
 
 macro_rules! faults {
     ($($room:ident::$name:ident,)*) => {
@@ -49,6 +56,17 @@ macro_rules! faults {
                 }
             )*
         }
+
+        /// One row at length: `cargo test --release --test faults -- --ignored --nocapture long::storm`.
+        mod long {
+            $(
+                #[test]
+                #[ignore = "takes minutes: `make faults` runs them all"]
+                fn $name() {
+                    eprintln!("{:#?}", crate::$room::$name(crate::Scale::Long));
+                }
+            )*
+        }
     };
 }
 
@@ -56,21 +74,28 @@ faults! {
     network::broker_restarted,
     network::broker_without_its_session,
     network::connection_cut,
+    network::connection_cut_v311,
     network::half_open,
     network::slow_network,
-    network::stalled_network,
+    network::stalled_trigger,
+    network::stalled_verdict,
     network::slow_subscriber,
     history::broker_away_for_hours,
     history::client_id_changed,
     line::repeated_and_out_of_order,
     line::storm,
     line::rubbish,
+    line::too_large,
+    line::too_large_v311,
     security::server_certificate_expired,
     security::client_certificate_foreign,
     station::killed,
-    station::disk_full,
-    station::disk_read_only,
-    station::damaged_page,
+    station::told_to_stop_with_a_part_open,
+    storage::disk_full,
+    storage::disk_read_only,
+    storage::disk_fails_while_running,
+    storage::damaged_page,
+    storage::damaged_while_running,
     station::clock_stepped,
     station::camera_hangs,
     station::camera_vanishes,

@@ -1,22 +1,21 @@
 //! The bench: a station behind the proxy, a line controller and a subscriber that are not ours
-//! (mosquitto's own clients) before it, and the account of what was answered and recorded.
+//! (mosquitto's own clients) before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use taktgate::record::{RecordFilter, RecordReader};
 
+use crate::account::HeldUp;
 use crate::house::{House, Running, Settings, Witness, taktgate};
 use crate::proxy::{Proxy, pause};
 
 /// How long it may take until everything is delivered after a fault.
-const SETTLE_MAX: Duration = Duration::from_mins(1);
-const QUIET: Duration = Duration::from_millis(400);
+pub(crate) const SETTLE_MAX: Duration = Duration::from_mins(1);
 
 /// The file that names the port of the broker's TLS listener.
 pub(crate) const TLS_PORT: &str = "tls-port";
@@ -37,39 +36,31 @@ impl Scale {
     }
 }
 
-/// One line of the table.
-#[derive(Debug, Default)]
-pub(crate) struct Row {
-    pub(crate) fault: &'static str,
-    /// What has to happen.
-    pub(crate) correct: &'static str,
-    pub(crate) injected: u32,
-    pub(crate) triggers: usize,
-    /// Exactly one answer, in time, and the right one.
-    pub(crate) right: usize,
-    /// No answer: the line's own timer rejects. Right only where the fault cut the line off.
-    pub(crate) silent: usize,
-    pub(crate) records: usize,
-    pub(crate) lost: usize,
-    /// Delivered more than once; the receiver drops them by their id.
-    pub(crate) repeated: usize,
-}
-
 pub(crate) struct Bench {
     pub(crate) house: House,
     pub(crate) proxy: Proxy,
     pub(crate) witness: Witness,
     pub(crate) running: Option<Running>,
-    heard: Heard,
-    sent: BTreeMap<u32, (&'static str, Instant)>,
+    pub(crate) heard: Heard,
+    /// What was announced first under a number, and when it was sent.
+    pub(crate) sent: BTreeMap<u32, (&'static str, Instant)>,
+    /// Parts that the fault may keep from their answer.
+    pub(crate) cut_off: BTreeSet<u32>,
+    /// Parts whose trigger or verdict is in a network that stalls.
+    pub(crate) held_up: BTreeMap<u32, HeldUp>,
+    /// What the station has for an answer.
+    pub(crate) deadline: Duration,
     next: u32,
 }
 
 /// What the subscriber has heard so far.
 #[derive(Default)]
-struct Heard {
-    verdicts: Vec<(Instant, Value)>,
-    record_ids: Vec<String>,
+pub(crate) struct Heard {
+    /// With the moment when the subscriber had them.
+    pub(crate) verdicts: Vec<(Instant, Value)>,
+    pub(crate) record_ids: Vec<String>,
+    /// When the broker passed each number's trigger on.
+    triggers: BTreeMap<u64, Instant>,
     events: Vec<Value>,
 }
 
@@ -88,24 +79,29 @@ impl Bench {
         let port = fs::read_to_string(house.path(TLS_PORT));
         let port = port.map_or(house.broker.port(), |port| port.parse().unwrap());
         let proxy = Proxy::start(port);
-        let file = house.path("station.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        let broker = format!("port = {}\n", house.broker.port());
-        assert!(text.contains(&broker));
-        fs::write(
-            &file,
-            text.replace(&broker, &format!("port = {}\n", proxy.port)),
-        )
-        .unwrap();
-        Self {
+        let bench = Self {
             witness: Witness::start(house.broker.port()),
             house,
             proxy,
             running: None,
             heard: Heard::default(),
             sent: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
+            held_up: BTreeMap::new(),
+            deadline: Duration::from_millis(settings.deadline_ms),
             next: 1,
-        }
+        };
+        let port = |port: u16| format!("port = {port}\n");
+        bench.rewrite(&port(bench.house.broker.port()), &port(bench.proxy.port));
+        bench
+    }
+
+    /// Changes the station file, which must have these words.
+    pub(crate) fn rewrite(&self, from: &str, to: &str) {
+        let file = self.house.path("station.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "no `{from}` in {text}");
+        fs::write(&file, text.replace(from, to)).unwrap();
     }
 
     pub(crate) fn start(&mut self) {
@@ -164,22 +160,50 @@ impl Bench {
 
     pub(crate) fn announce_again(&mut self, sequence: u32, part: &'static str) -> bool {
         let payload = trigger(sequence, part);
+        // The line's timer starts when it sends.
+        let sent_at = Instant::now();
         let is_taken = self.house.try_publish("cmd/trigger", payload.as_bytes());
         if is_taken {
-            self.sent.entry(sequence).or_insert((part, Instant::now()));
+            self.sent.entry(sequence).or_insert((part, sent_at));
         }
         is_taken
     }
 
-    /// Announces many at full speed over one connection; every one counts.
+    /// Announces a part that the fault may keep from its answer: silence is right for it.
+    pub(crate) fn announce_cut_off(&mut self, part: &'static str) {
+        self.cut_off.insert(self.next);
+        assert!(self.announce(part), "the broker is gone");
+    }
+
+    /// Announces a part that the fault holds up: its answer may come late, or not at all.
+    pub(crate) fn announce_held_up(&mut self, part: &'static str, what: HeldUp) {
+        self.held_up.insert(self.next, what);
+        self.announce_cut_off(part);
+    }
+
+    /// Announces many at full speed over one connection; every one counts from when the broker
+    /// passed it on, for the publisher queues them.
     pub(crate) fn storm(&mut self, part: &'static str, n_parts: u32) {
+        let numbers = self.next..self.next + n_parts;
+        self.next = numbers.end;
         let mut lines = String::new();
-        for sequence in self.next..self.next + n_parts {
+        for sequence in numbers.clone() {
             writeln!(lines, "{}", trigger(sequence, part)).unwrap();
-            self.sent.insert(sequence, (part, Instant::now()));
         }
-        self.next += n_parts;
-        self.house.publish_lines("cmd/trigger", &lines);
+        let mut publisher = self.house.open_publisher("cmd/trigger");
+        let mut input = publisher.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
+        let until = Instant::now() + SETTLE_MAX;
+        for sequence in numbers {
+            // The subscriber must not wait for us: what it prints late looks answered late.
+            while !self.heard.triggers.contains_key(&u64::from(sequence)) {
+                assert!(self.listen(until).is_some(), "no trigger {sequence}");
+            }
+            let sent_at = self.heard.triggers[&u64::from(sequence)];
+            self.sent.insert(sequence, (part, sent_at));
+        }
+        writer.join().unwrap();
+        assert!(publisher.wait().unwrap().success(), "no broker");
     }
 
     /// One part after the other, each answered before the next.
@@ -187,7 +211,7 @@ impl Bench {
         for number in 0..n_parts {
             let part = if number % 3 == 0 { "bad" } else { "good" };
             assert!(self.announce(part), "the broker is gone");
-            self.wait_for_verdict(self.next - 1);
+            self.wait_for_last();
         }
     }
 
@@ -203,9 +227,14 @@ impl Bench {
         }
     }
 
-    /// The first answer to the newest part.
+    /// The number of the newest part.
+    pub(crate) fn last(&self) -> u32 {
+        self.next - 1
+    }
+
+    /// The answer to the newest part.
     pub(crate) fn wait_for_last(&mut self) -> Value {
-        self.wait_for_verdict(self.next - 1)
+        self.wait_for_verdict(self.last())
     }
 
     /// So many parts have been answered `storage`.
@@ -265,11 +294,17 @@ impl Bench {
     }
 
     /// The next thing that the subscriber hears.
-    fn listen(&mut self, until: Instant) -> Option<(String, Value)> {
-        let (leaf, payload) = self.witness.listen(until)?;
+    pub(crate) fn listen(&mut self, until: Instant) -> Option<(String, Value)> {
+        let (at, leaf, payload) = self.witness.listen(until)?;
         let heard = &mut self.heard;
         match leaf.as_str() {
-            "verdict" => heard.verdicts.push((Instant::now(), payload.clone())),
+            "verdict" => heard.verdicts.push((at, payload.clone())),
+            "cmd/trigger" => {
+                // Rubbish has no number.
+                if let Some(sequence) = payload["sequence"].as_u64() {
+                    heard.triggers.entry(sequence).or_insert(at);
+                }
+            }
             "record" => {
                 let id = payload["record"]["id"].as_str().unwrap().to_owned();
                 heard.record_ids.push(id);
@@ -280,98 +315,9 @@ impl Bench {
         Some((leaf, payload))
     }
 
-    /// Waits until every record has been heard and nothing more comes.
-    fn settle(&mut self) -> Vec<String> {
-        let until = Instant::now() + SETTLE_MAX;
-        loop {
-            while self.listen(Instant::now() + QUIET).is_some() {}
-            let stored = self.stored_ids();
-            let heard: BTreeSet<&String> = self.heard.record_ids.iter().collect();
-            if stored.iter().all(|id| heard.contains(id)) || until < Instant::now() {
-                return stored;
-            }
-        }
-    }
-
-    /// The ids in the station's store, in their order; its chain holds.
-    fn stored_ids(&self) -> Vec<String> {
-        let path = self.house.path("data/records.sqlite");
-        let store = RecordReader::open(&path).unwrap();
-        let verified = store.verify().unwrap();
-        assert!(verified.fault.is_none(), "{:?}", verified.fault);
-        let records = store.find(&RecordFilter::default(), usize::MAX).unwrap();
-        let ids = records.iter().rev().map(|record| {
-            let value: Value = serde_json::from_str(&record.json).unwrap();
-            value["id"].as_str().unwrap().to_owned()
-        });
-        ids.collect()
-    }
-
-    /// The account, when all is quiet: `is_right` looks at the part and its first answer.
-    pub(crate) fn account(
-        mut self,
-        fault: &'static str,
-        correct: &'static str,
-        injected: u32,
-        is_right: impl Fn(&str, &Value) -> bool,
-    ) -> Row {
-        let stored = self.settle();
-        let mut answers: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
-        for (_, verdict) in &self.heard.verdicts {
-            let sequence = verdict["sequence"].as_u64().unwrap();
-            answers.entry(sequence).or_default().push(verdict);
-        }
-        let mut row = Row {
-            fault,
-            correct,
-            injected,
-            triggers: self.sent.len(),
-            records: stored.len(),
-            ..Row::default()
-        };
-        for (sequence, (part, _)) in &self.sent {
-            let said = answers.remove(&u64::from(*sequence)).unwrap_or_default();
-            let first = said.iter().filter(|verdict| verdict["repeated"] == false);
-            let is_one = first.count() <= 1;
-            let is_same = said
-                .iter()
-                .all(|verdict| verdict["verdict"] == said[0]["verdict"]);
-            match said.first() {
-                None => row.silent += 1,
-                Some(verdict) => {
-                    let all_right = is_one && is_same && is_right(part, verdict);
-                    assert!(all_right, "{fault}: part {sequence} `{part}`: {said:#?}");
-                    row.right += 1;
-                }
-            }
-        }
-        assert!(
-            answers.is_empty(),
-            "{fault}: answers that nobody asked for: {answers:?}"
-        );
-        let heard: BTreeSet<&String> = self.heard.record_ids.iter().collect();
-        row.lost = stored.iter().filter(|id| !heard.contains(id)).count();
-        row.repeated = self.heard.record_ids.len() - heard.len();
-        self.check_order(fault, &stored);
-        row
-    }
-
-    /// First deliveries come in the order of the store.
-    fn check_order(&self, fault: &str, stored: &[String]) {
-        let mut seen = BTreeSet::new();
-        let first = self.heard.record_ids.iter().filter(|id| seen.insert(*id));
-        let first: Vec<&String> = first.collect();
-        let known: BTreeSet<&String> = stored.iter().collect();
-        assert!(
-            first.iter().all(|id| known.contains(id)),
-            "{fault}: a record that is not stored"
-        );
-        let places: BTreeMap<&String, usize> = stored.iter().zip(0..).collect();
-        let places: Vec<usize> = first.iter().map(|id| places[*id]).collect();
-        assert!(
-            places.is_sorted(),
-            "{fault}: records out of order: {places:?}"
-        );
+    /// What was logged until now is no news any more.
+    pub(crate) fn forget_log(&self) {
+        fs::write(self.house.path("run.log"), "").unwrap();
     }
 
     pub(crate) fn kill(&mut self, signal: &str) {
@@ -381,82 +327,11 @@ impl Bench {
     }
 }
 
-impl Row {
-    /// Every trigger was answered, and every record was delivered.
-    pub(crate) fn all_answered(self) -> Self {
-        assert_eq!(self.silent, 0, "{self:#?}");
-        self.nothing_lost()
-    }
-
-    /// Every record was delivered; `silent` parts were rejected by the line's own timer.
-    pub(crate) fn nothing_lost(self) -> Self {
-        assert_eq!(self.right + self.silent, self.triggers, "{self:#?}");
-        assert!(0 < self.right && self.lost == 0, "{self:#?}");
-        self
-    }
-}
-
-/// `good` is OK, `bad` is NG.
-pub(crate) fn as_seen(part: &str, verdict: &Value) -> bool {
-    verdict["verdict"] == if part == "bad" { "ng" } else { "ok" }
-}
-
-/// As seen, or not decidable for this reason.
-pub(crate) fn as_seen_or(reason: &str) -> impl Fn(&str, &Value) -> bool + '_ {
-    move |part, verdict| as_seen(part, verdict) || is_for(reason)(part, verdict)
-}
-
-/// Not decidable for this reason.
-pub(crate) fn is_for(reason: &str) -> impl Fn(&str, &Value) -> bool + '_ {
-    move |_, verdict| verdict["verdict"] == "indeterminate" && verdict["reason"] == reason
-}
-
 fn trigger(sequence: u32, part: &str) -> String {
     serde_json::json!({
         "schema": 1, "sequence": sequence, "part_id": part, "part_type": "plate", "lot": "L-7",
     })
     .to_string()
-}
-
-/// A small disk of its own for the station's data; needs root, and is gone with the test.
-pub(crate) struct Disk {
-    path: PathBuf,
-}
-
-impl Disk {
-    /// `None`, said aloud, where this user may not mount.
-    pub(crate) fn mount(path: PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir_all(&path).unwrap();
-        let options = format!("size={size}");
-        let mounted = run(
-            "mount",
-            &["-t", "tmpfs", "-o", &options, "tmpfs", path.to_str()?],
-        );
-        if !mounted {
-            eprintln!("SKIPPED: this user may not mount a small disk");
-        }
-        mounted.then_some(Self { path })
-    }
-
-    pub(crate) fn remount(&self, how: &str) {
-        let options = format!("remount,{how}");
-        assert!(run("mount", &["-o", &options, self.path.to_str().unwrap()]));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // The station's process may still be on its way out.
-        let until = Instant::now() + Duration::from_secs(10);
-        while !run("umount", &[self.path.to_str().unwrap()]) && Instant::now() < until {
-            pause(Duration::from_millis(50));
-        }
-    }
-}
-
-pub(crate) fn run(program: &str, words: &[&str]) -> bool {
-    let status = Command::new(program).args(words).status();
-    status.is_ok_and(|status| status.success())
 }
 
 /// A station that must not start: its exit code and what it says.

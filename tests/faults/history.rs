@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use taktgate::domain::Verdict;
 use taktgate::record::RecordStore;
 
-use crate::bench::{Bench, Row, Scale, as_seen};
+use crate::account::{Row, as_seen};
+use crate::bench::{Bench, Scale};
 use crate::house::Settings;
 use crate::proxy::Weather;
 use crate::sample::record;
@@ -47,18 +48,18 @@ pub(crate) fn client_id_changed(scale: Scale) -> Row {
     for round in 0..n_times {
         bench.one_by_one(2);
         // Answered and recorded, and the broker hears nothing of it.
-        bench.announce("good");
+        bench.announce_cut_off("good");
         bench.proxy.set(Weather::Dead);
-        bench.announce("bad");
+        bench.announce_cut_off("bad");
         bench.kill("-KILL");
         bench.proxy.cut();
         bench.proxy.set(Weather::Fair);
-        let file = bench.house.path("station.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        let lines = text.lines().filter(|line| !line.starts_with("client_id"));
-        let text = lines.collect::<Vec<_>>().join("\n");
-        let mqtt = format!("[mqtt]\nclient_id = \"panel-{round}\"\n");
-        fs::write(&file, text.replace("[mqtt]\n", &mqtt)).unwrap();
+        let named = format!("client_id = \"panel-{round}\"\n");
+        if round == 0 {
+            bench.rewrite("[mqtt]\n", &format!("[mqtt]\n{named}"));
+        } else {
+            bench.rewrite(&format!("client_id = \"panel-{}\"\n", round - 1), &named);
+        }
         bench.start();
         bench.one_by_one(2);
     }

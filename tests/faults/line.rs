@@ -1,6 +1,7 @@
 //! What a line controller does wrong.
 
-use crate::bench::{Bench, Row, Scale, as_seen, as_seen_or};
+use crate::account::{Row, as_seen, as_seen_or};
+use crate::bench::{Bench, Scale};
 use crate::house::Settings;
 
 pub(crate) fn repeated_and_out_of_order(scale: Scale) -> Row {
@@ -59,5 +60,61 @@ pub(crate) fn rubbish(scale: Scale) -> Row {
     let fault = "oversize, invalid UTF-8, nested, empty payloads";
     bench
         .account(fault, correct, injected, as_seen)
+        .all_answered()
+}
+
+/// The broker takes it and does not pass it on: the station said at its connect what it takes at most.
+pub(crate) fn too_large(scale: Scale) -> Row {
+    let bench = Bench::new(&large_broker());
+    let correct =
+        "the broker keeps it from the station, which stays connected and judges the next part";
+    too_large_for(bench, scale, "payloads of 5 MiB", correct, |bench| {
+        // What the station does about it, it does before it judges the next part.
+        bench.one_by_one(1);
+        let log = bench.running.as_ref().unwrap().log();
+        assert!(!log.contains("no broker"), "{log}");
+    })
+}
+
+/// Over MQTT 3.1.1 a station cannot say so: the broker passes it on, and the station cuts itself off.
+pub(crate) fn too_large_v311(scale: Scale) -> Row {
+    let mut bench = Bench::stopped(&large_broker());
+    bench.rewrite("[mqtt]\n", "[mqtt]\nprotocol = \"3.1.1\"\n");
+    bench.start();
+    let correct = "the station leaves the broker, comes back without it and judges the next part";
+    let fault = "payloads of 5 MiB, MQTT 3.1.1";
+    too_large_for(bench, scale, fault, correct, |bench| {
+        bench.wait_for_state("offline");
+        bench.wait_for_state("continuous_execution");
+        bench.one_by_one(1);
+    })
+}
+
+/// A broker that takes more than the station does.
+fn large_broker() -> Settings {
+    Settings {
+        broker_lines: |_| vec!["max_packet_size 8388608".to_owned()],
+        ..Settings::default()
+    }
+}
+
+fn too_large_for(
+    mut bench: Bench,
+    scale: Scale,
+    fault: &'static str,
+    correct: &'static str,
+    goes_on: impl Fn(&mut Bench),
+) -> Row {
+    let n_times = scale.of(1, 10);
+    // The station takes 4 MiB over the network.
+    let payload = vec![b' '; 5 << 20];
+    for _ in 0..n_times {
+        for leaf in ["cmd/trigger", "cmd/stop", "ack"] {
+            assert!(bench.house.try_publish(leaf, &payload), "{leaf}");
+            goes_on(&mut bench);
+        }
+    }
+    bench
+        .account(fault, correct, 3 * n_times, as_seen)
         .all_answered()
 }

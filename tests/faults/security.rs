@@ -4,7 +4,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
-use crate::bench::{Bench, Row, Scale, TLS_PORT, as_seen};
+use crate::account::{Row, as_seen};
+use crate::bench::{Bench, Scale, TLS_PORT};
 use crate::certificates::Authority;
 use crate::house::Settings;
 
@@ -60,11 +61,12 @@ pub(crate) fn server_certificate_expired(scale: Scale) -> Row {
     let n_times = scale.of(1, 10);
     for _ in 0..n_times {
         bench.one_by_one(2);
+        bench.forget_log();
         bench.exchange("broker", "broker-expired");
         bench.restart_broker();
         bench.proxy.set(crate::proxy::Weather::Fair);
-        bench.announce("good");
-        bench.wait_for_log("expired");
+        bench.announce_cut_off("good");
+        bench.wait_for_log("certificate expired");
         bench.exchange("broker", "broker-expired");
         bench.restart_broker();
         bench.proxy.set(crate::proxy::Weather::Fair);
@@ -82,13 +84,13 @@ pub(crate) fn client_certificate_foreign(scale: Scale) -> Row {
     let n_times = scale.of(1, 10);
     for _ in 0..n_times {
         bench.exchange("st", "st-foreign");
+        bench.forget_log();
         bench.running = Some(bench.house.run());
-        bench.announce("good");
+        bench.announce_cut_off("good");
         bench.wait_for_log("certificate");
         bench.exchange("st", "st-foreign");
         bench.wait_for_state("continuous_execution");
         bench.one_by_one(2);
-        bench.running.as_mut().unwrap().forget_log();
         bench.kill("-TERM");
     }
     bench.start();

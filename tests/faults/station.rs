@@ -1,10 +1,10 @@
-//! What happens to the station itself: killed, its disk, its clock, its camera, its model.
+//! What happens to the station itself: killed, told to stop, its clock, its camera, its model.
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use crate::bench::{Bench, Disk, Row, Scale, as_seen, as_seen_or, is_for, refuses_to_start};
+use crate::account::{Row, as_seen, as_seen_or, is_for};
+use crate::bench::{Bench, Scale};
 use crate::house::{Settings, taktgate};
 use crate::proxy::pause;
 
@@ -13,8 +13,8 @@ pub(crate) fn killed(scale: Scale) -> Row {
     let n_times = scale.of(5, 200);
     // Spread over the life of a part by a count, not by chance: the next run fails at the same place.
     for round in 0..n_times {
-        bench.announce("good");
-        bench.announce("bad");
+        bench.announce_cut_off("good");
+        bench.announce_cut_off("bad");
         pause(Duration::from_micros(u64::from(round * 7_919 % 40_000)));
         bench.kill("-KILL");
         bench.start();
@@ -26,120 +26,55 @@ pub(crate) fn killed(scale: Scale) -> Row {
     row.nothing_lost()
 }
 
-/// A station that goes on until a record does not fit: the guard before that has tests of its own.
-fn small_disk() -> Settings {
-    Settings {
-        storage: "warn_free_mb = 3\nimages_free_mb = 2\nstop_free_mb = 1\nwhen_full = \"go_on\"",
+/// What the camera gives comes after the signal, or not at all.
+pub(crate) fn told_to_stop_with_a_part_open(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings {
+        deadline_ms: 2_000,
         ..Settings::default()
-    }
-}
-
-pub(crate) fn disk_full(scale: Scale) -> Row {
-    let mut bench = Bench::stopped(&small_disk());
-    let data = bench.house.path("data");
-    let Some(disk) = Disk::mount(data.clone(), "6m") else {
-        return Row::default();
-    };
-    bench.start();
-    let n_times = scale.of(1, 10);
-    let filler = data.join("filler");
-    let mut n_before = 0;
-    for _ in 0..n_times {
-        bench.one_by_one(3);
-        fill(&filler);
-        // Good parts cannot be proved any more, so they do not pass.
-        for _ in 0..3 {
-            bench.announce("good");
-            n_before += 1;
+    });
+    let n_times = scale.of(2, 20);
+    for round in 0..n_times {
+        bench.one_by_one(1);
+        bench.house.hold("good");
+        bench.announce("good");
+        let open = bench.last();
+        // The broker has the trigger; the station has it a moment later.
+        pause(Duration::from_millis(100));
+        let mut running = bench.running.take().unwrap();
+        running.signal("-TERM");
+        pause(Duration::from_millis(100));
+        // It takes no part any more, and need not say so.
+        bench.announce_cut_off("bad");
+        let comes = round % 2 == 0;
+        if comes {
+            bench.house.restore("good");
         }
-        bench.wait_for_storage(n_before);
-        fs::remove_file(&filler).unwrap();
-        bench.one_by_one(3);
+        let verdict = bench.wait_for_verdict(open);
+        let expected = if comes { "ok" } else { "indeterminate" };
+        assert_eq!(verdict["verdict"], expected, "{verdict}");
+        let status = running.wait();
+        assert!(status.success(), "{status}: {}", running.log());
+        bench.house.restore("good");
+        bench.start();
     }
+    bench.one_by_one(1);
     let correct =
-        "`storage`, whatever was found; records before it stay; goes on when there is room";
-    let row = bench.account("disk full", correct, n_times, as_seen_or("storage"));
-    drop(disk);
-    row.all_answered()
-}
-
-/// Takes all the room that is left.
-fn fill(path: &std::path::Path) {
-    let mut file = fs::File::create(path).unwrap();
-    let mut piece = vec![0xAA; 64 * 1024];
-    while !piece.is_empty() {
-        while file.write_all(&piece).is_ok() {}
-        piece.truncate(piece.len() / 2);
-    }
-}
-
-pub(crate) fn disk_read_only(scale: Scale) -> Row {
-    let mut bench = Bench::stopped(&small_disk());
-    let Some(disk) = Disk::mount(bench.house.path("data"), "16m") else {
-        return Row::default();
+        "the part is answered, by its deadline at the latest; its record is stored and delivered";
+    let fault = "told to stop (SIGTERM) with a part open";
+    let is_right = |part: &str, verdict: &serde_json::Value| {
+        as_seen_or("deadline")(part, verdict) || is_for("not_ready")(part, verdict)
     };
-    bench.start();
-    let n_times = scale.of(1, 10);
-    for round in 0..n_times {
-        bench.one_by_one(2);
-        bench.kill("-TERM");
-        disk.remount("ro");
-        let (code, said) = refuses_to_start(&bench.house);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("data"), "{said}");
-        disk.remount("rw");
-        bench.start();
-        bench.one_by_one(2 + round % 2);
-    }
-    let correct = "does not start, says where; nothing that was there is changed";
-    let row = bench.account("read-only disk", correct, n_times, as_seen);
-    drop(disk);
-    row.all_answered()
-}
-
-pub(crate) fn damaged_page(scale: Scale) -> Row {
-    let mut bench = Bench::new(&Settings::default());
-    let n_times = scale.of(2, 10);
-    let path = bench.house.path("data/records.sqlite");
-    for round in 0..n_times {
-        bench.one_by_one(12);
-        bench.kill("-TERM");
-        let offset = 4_096 * u64::from(1 + round % 4);
-        let before = overwrite(&path, offset, &[0xA5; 4_096]);
-        let damaged = fs::read(&path).unwrap();
-        let (code, said) = refuses_to_start(&bench.house);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("records.sqlite"), "{said}");
-        assert_eq!(fs::read(&path).unwrap(), damaged, "evidence was touched");
-        overwrite(&path, offset, &before);
-        bench.start();
-    }
-    bench.one_by_one(2);
-    let correct = "does not start, names the file, touches nothing; goes on with a good copy";
-    let row = bench.account("a page of the database damaged", correct, n_times, as_seen);
-    row.all_answered()
-}
-
-/// Writes over a part of a file; returns what was there.
-fn overwrite(path: &std::path::Path, offset: u64, bytes: &[u8]) -> Vec<u8> {
-    let mut file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut before = vec![0; bytes.len()];
-    file.seek(SeekFrom::Start(offset)).unwrap();
-    file.read_exact(&mut before).unwrap();
-    file.seek(SeekFrom::Start(offset)).unwrap();
-    file.write_all(bytes).unwrap();
-    before
+    let row = bench.account(fault, correct, n_times, is_right);
+    row.nothing_lost()
 }
 
 pub(crate) fn clock_stepped(scale: Scale) -> Row {
-    let mut bench = Bench::stopped(&Settings::default());
+    const FAULT: &str = "wall clock set by years and hours";
+    const CORRECT: &str = "no verdict changes; said on `event` and in the verdict";
     let Some(library) = fake_time() else {
-        return Row::default();
+        return Row::skipped(FAULT, CORRECT, "no libfaketime; `make setup` brings it");
     };
+    let mut bench = Bench::stopped(&Settings::default());
     let offset = bench.house.path("offset");
     fs::write(&offset, "+0s").unwrap();
     let mut command = taktgate();
@@ -169,14 +104,9 @@ pub(crate) fn clock_stepped(scale: Scale) -> Row {
         );
         bench.one_by_one(2);
     }
-    let correct = "no verdict changes; said on `event` and in the verdict";
-    let row = bench.account(
-        "wall clock set by years and hours",
-        correct,
-        n_times,
-        as_seen,
-    );
-    row.all_answered()
+    bench
+        .account(FAULT, CORRECT, n_times, as_seen)
+        .all_answered()
 }
 
 fn fake_time() -> Option<std::path::PathBuf> {
@@ -184,11 +114,7 @@ fn fake_time() -> Option<std::path::PathBuf> {
     let mut found = folders
         .iter()
         .map(|folder| std::path::Path::new(folder).join("faketime/libfaketime.so.1"));
-    let found = found.find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("SKIPPED: libfaketime is not installed; `make setup` brings it");
-    }
-    found
+    found.find(|path| path.is_file())
 }
 
 pub(crate) fn camera_hangs(scale: Scale) -> Row {

@@ -225,11 +225,6 @@ impl House {
         self.publisher(leaf, &[how], payload)
     }
 
-    /// One message a line, over one connection.
-    pub(crate) fn publish_lines(&self, leaf: &str, lines: &str) {
-        assert!(self.publisher(leaf, &["-l"], lines.as_bytes()), "no broker");
-    }
-
     /// A connection that publishes each line of its standard input.
     pub(crate) fn open_publisher(&self, leaf: &str) -> Child {
         self.start_publisher(leaf, &["-l"])
@@ -289,11 +284,6 @@ impl Running {
         self.child.wait().unwrap()
     }
 
-    /// What was logged until now is no news any more.
-    pub(crate) fn forget_log(&mut self) {
-        fs::write(&self.log, "").unwrap();
-    }
-
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
@@ -311,7 +301,7 @@ impl Drop for Running {
 /// `mosquitto_sub`: a reader that shares no code with us.
 pub(crate) struct Witness {
     child: Child,
-    lines: Receiver<String>,
+    lines: Receiver<(Instant, String)>,
     kept: RefCell<Vec<(String, Vec<u8>)>>,
 }
 
@@ -336,7 +326,7 @@ impl Witness {
         let (sink, lines) = sync_channel(10_000);
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sink.send(line).is_err() {
+                if sink.send((Instant::now(), line)).is_err() {
                     return;
                 }
             }
@@ -358,16 +348,17 @@ impl Witness {
         }
     }
 
-    /// The next JSON message on any leaf, if one comes in time.
-    pub(crate) fn listen(&self, until: Instant) -> Option<(String, Value)> {
+    /// The next JSON message on any leaf, if one comes in time, and when the reader had it.
+    pub(crate) fn listen(&self, until: Instant) -> Option<(Instant, String, Value)> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let (topic, bytes) = read_line(&self.lines.recv_timeout(left).ok()?);
+            let (at, line) = self.lines.recv_timeout(left).ok()?;
+            let (topic, bytes) = read_line(&line);
             let leaf = topic
                 .strip_prefix(PREFIX)
                 .and_then(|leaf| leaf.strip_prefix('/'));
             if let (Some(leaf), Ok(payload)) = (leaf, serde_json::from_slice(&bytes)) {
-                return Some((leaf.to_owned(), payload));
+                return Some((at, leaf.to_owned(), payload));
             }
         }
     }
@@ -382,7 +373,7 @@ impl Witness {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let line = self
+            let (_, line) = self
                 .lines
                 .recv_timeout(left)
                 .unwrap_or_else(|_| panic!("nothing on {leaf}"));
