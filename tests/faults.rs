@@ -84,6 +84,7 @@ faults! {
     history::client_id_changed,
     line::repeated_and_out_of_order,
     line::storm,
+    line::flood,
     line::rubbish,
     line::too_large,
     line::too_large_v311,

@@ -50,7 +50,7 @@ pub(crate) struct Bench {
     pub(crate) held_up: BTreeMap<u32, HeldUp>,
     /// What the station has for an answer.
     pub(crate) deadline: Duration,
-    next: u32,
+    pub(crate) next: u32,
 }
 
 /// What the subscriber has heard so far.
@@ -133,6 +133,19 @@ impl Bench {
                 running.log()
             );
             pause(Duration::from_millis(50));
+        }
+    }
+
+    /// Until the station's counters are as they should be.
+    pub(crate) fn wait_for_health(&mut self, fits: impl Fn(&Value) -> bool) {
+        let until = Instant::now() + SETTLE_MAX;
+        loop {
+            let Some((leaf, payload)) = self.listen(until) else {
+                panic!("the counters did not get there");
+            };
+            if leaf == "health" && fits(&payload) {
+                return;
+            }
         }
     }
 

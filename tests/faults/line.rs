@@ -1,8 +1,11 @@
 //! What a line controller does wrong.
 
+use std::time::Duration;
+
 use crate::account::{Row, as_seen, as_seen_or};
 use crate::bench::{Bench, Scale};
 use crate::house::Settings;
+use crate::proxy::pause;
 
 pub(crate) fn repeated_and_out_of_order(scale: Scale) -> Row {
     let mut bench = Bench::new(&Settings::default());
@@ -28,6 +31,7 @@ pub(crate) fn repeated_and_out_of_order(scale: Scale) -> Row {
 pub(crate) fn storm(scale: Scale) -> Row {
     let mut bench = Bench::new(&Settings {
         deadline_ms: 4_000,
+        more: "[inbox]\nper_s_max = 100_000",
         ..Settings::default()
     });
     let n_parts = scale.of(1_000, 20_000);
@@ -37,9 +41,33 @@ pub(crate) fn storm(scale: Scale) -> Row {
     row.all_answered()
 }
 
+pub(crate) fn flood(scale: Scale) -> Row {
+    let mut bench = Bench::new(&Settings {
+        more: "[inbox]\nper_s_max = 5",
+        ..Settings::default()
+    });
+    let n_parts = scale.of(500, 5_000);
+    bench.cut_off = (bench.next..bench.next + n_parts).collect();
+    bench.storm("good", n_parts);
+    bench.wait_for_event("flood");
+    // The station is not hindered by it: the next part in its time is judged.
+    pause(Duration::from_secs(1));
+    bench.one_by_one(1);
+    let correct = "20 at once and 5 a second are answered, the rest is dropped and said";
+    let fault = "triggers far beyond the rate";
+    let row = bench.account(fault, correct, n_parts, as_seen_or("overload"));
+    let n_dropped = u32::try_from(row.silent).unwrap();
+    assert!(
+        (20..=n_parts / 2).contains(&(n_parts - n_dropped)),
+        "{row:#?}"
+    );
+    row.nothing_lost()
+}
+
 pub(crate) fn rubbish(scale: Scale) -> Row {
     let mut bench = Bench::new(&Settings::default());
-    let n_times = scale.of(3, 50);
+    // A hundred commands may come at once.
+    let n_times = scale.of(3, 20);
     let (large, deep) = (" ".repeat(64 * 1024), "[".repeat(10_000));
     let all: [&[u8]; 5] = [b"\xff\xfe", large.as_bytes(), deep.as_bytes(), b"{}", b""];
     for _ in 0..n_times {
@@ -48,13 +76,17 @@ pub(crate) fn rubbish(scale: Scale) -> Row {
                 assert!(bench.house.try_publish(leaf, payload), "{leaf}");
             }
         }
-        for kind in ["bad_trigger", "bad_command", "bad_ack"] {
-            for _ in 0..5 {
-                bench.wait_for_event(kind);
-            }
-        }
         bench.one_by_one(2);
     }
+    for kind in ["bad_trigger", "bad_command", "bad_ack"] {
+        bench.wait_for_event(kind);
+    }
+    let n_each = n_times * 5;
+    bench.wait_for_health(|health| {
+        ["bad_triggers", "commands_refused", "acks_unknown"]
+            .iter()
+            .all(|count| health[*count] == n_each)
+    });
     let correct = "said on `event`, opens no part, does nothing; the next part is judged";
     let injected = n_times * 15;
     let fault = "oversize, invalid UTF-8, nested, empty payloads";

@@ -12,8 +12,7 @@ use crate::house::Settings;
 /// Parts under way at a time; the station takes 64, so none of them is one too many.
 const OPEN_MAX: u32 = 48;
 /// No images, and a disk that does not wait for a platter: the store syncs each record all the same.
-const MORE: &str =
-    "[archive]\nok_share = 0.0\nng_and_indeterminate = false\naround_incidents = 0\n";
+const MORE: &str = "[inbox]\nper_s_max = 1_000_000\n[archive]\nok_share = 0.0\nng_and_indeterminate = false\naround_incidents = 0\n";
 const DISK: &str = "6g";
 
 #[test]
