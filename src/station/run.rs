@@ -1,7 +1,7 @@
 //! The live station: one loop over a closed set of events, the only place that owns gate, records and counters.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,7 @@ impl Live {
             self.not_loaded(&error);
         }
         loop {
-            let wait = self.wake().saturating_duration_since(Instant::now());
-            let event = events.recv_timeout(wait);
+            let event = self.next_event(events);
             self.vitals.beat(Instant::now());
             // Before anything else, so that a verdict says what happened to the clock before it.
             self.look_at_clocks(Instant::now());
@@ -111,6 +110,19 @@ impl Live {
             self.tick();
         }
         self.finish(events);
+    }
+
+    /// The next event, or none when it is time to look at something. Only when nothing waits to be handled
+    /// can a thread be told to hang: its answer might be what waits, behind a disk that stalled.
+    fn next_event(&mut self, events: &Receiver<Event>) -> Result<Event, RecvTimeoutError> {
+        match events.try_recv() {
+            Ok(event) => return Ok(event),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => {}
+        }
+        self.supervise(Instant::now());
+        let wait = self.wake().saturating_duration_since(Instant::now());
+        events.recv_timeout(wait)
     }
 
     fn handle(&mut self, event: Event) {
@@ -180,7 +192,6 @@ impl Live {
         for sequence in self.acks.missing(now) {
             self.ack_missing(sequence);
         }
-        self.supervise(now);
         if self.control.parts_open(self.gate.n_open()) {
             self.say_state("the job is done");
         }
