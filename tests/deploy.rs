@@ -1,36 +1,21 @@
 //! What lies in `deploy/` works as it lies there: the access list role by role on a real mosquitto, the
 //! broker's configuration with real certificates, the unit by systemd's own checker.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "what a test skips is said aloud")]
 
+#[path = "deploy/access.rs"]
+mod access;
 #[path = "publish/certificates.rs"]
 mod certificates;
+#[path = "deploy/roles.rs"]
+mod roles;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
 
 use certificates::Authority;
-use taktgate::publish::{Broker, BrokerSettings};
-
-const LINE: &str = "taktgate/acme/ulm/body/line-3";
-const VERBS: [&str; 8] = [
-    "prepare_recipe",
-    "unprepare_recipe",
-    "start_single_job",
-    "start_continuous",
-    "stop",
-    "abort",
-    "halt",
-    "reset",
-];
-const STATUS: [&str; 3] = ["state", "health", "event"];
-/// Sees everything, and belongs to the test alone.
-const WITNESS: &str = "witness";
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,232 +23,16 @@ fn deploy(file: &str) -> PathBuf {
         .join(file)
 }
 
-/// A role, what it may say and what it may hear below its line.
-struct Role {
-    user: &'static str,
-    says: BTreeSet<String>,
-    hears: BTreeSet<String>,
-}
-
-fn roles() -> Vec<Role> {
-    let of = |station: &str, leaves: &[&str]| -> BTreeSet<String> {
-        leaves
-            .iter()
-            .map(|leaf| format!("{station}/{leaf}"))
-            .collect()
-    };
-    let both = |leaves: &[&str]| &of("st-07", leaves) | &of("st-08", leaves);
-    let verbs: Vec<String> = VERBS.iter().map(|verb| format!("cmd/{verb}")).collect();
-    let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
-    let station_says = [
-        "verdict",
-        "verdict/plc",
-        "record",
-        "state",
-        "health",
-        "event",
-        "cmd/response",
-        "cmd/response/panel",
-    ];
-    let station_hears = [verbs.as_slice(), &["cmd/trigger", "ack"]].concat();
-    vec![
-        Role {
-            user: "st-07",
-            says: of("st-07", &station_says),
-            hears: of("st-07", &station_hears),
-        },
-        Role {
-            user: "line-3",
-            says: both(&["cmd/trigger", "ack"]),
-            hears: both(&[&["verdict", "verdict/plc"], STATUS.as_slice()].concat()),
-        },
-        Role {
-            user: "panel-3",
-            says: both(&verbs),
-            hears: both(
-                &[
-                    &["verdict", "record", "cmd/response", "cmd/response/panel"],
-                    STATUS.as_slice(),
-                ]
-                .concat(),
-            ),
-        },
-        Role {
-            user: "archive",
-            says: BTreeSet::new(),
-            hears: both(&[&["record"], STATUS.as_slice()].concat()),
-        },
-        Role {
-            user: "stranger",
-            says: BTreeSet::new(),
-            hears: BTreeSet::new(),
-        },
-    ]
-}
-
-/// Every leaf of two stations.
-fn leaves() -> Vec<String> {
-    let fixed = [
-        "cmd/trigger",
-        "ack",
-        "cmd/response",
-        "cmd/response/panel",
-        "verdict",
-        "verdict/plc",
-        "record",
-        "state",
-        "health",
-        "event",
-    ];
-    let verbs = VERBS.iter().map(|verb| format!("cmd/{verb}"));
-    let leaves: Vec<String> = fixed.iter().map(ToString::to_string).chain(verbs).collect();
-    let of = |station: &'static str| leaves.iter().map(move |leaf| format!("{station}/{leaf}"));
-    of("st-07").chain(of("st-08")).collect()
-}
-
-fn broker(folder: &Path) -> Broker {
-    let passwords = folder.join("passwords");
-    let users = roles();
-    let users = users.iter().map(|role| role.user).chain([WITNESS]);
-    for user in users {
-        fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&passwords)
-            .unwrap();
-        let status = Command::new("mosquitto_passwd")
-            .arg("-b")
-            .arg(&passwords)
-            .args([user, "secret"])
-            .status();
-        assert!(status.unwrap().success());
-    }
-    let acl = fs::read_to_string(deploy("mosquitto/taktgate.acl")).unwrap();
-    let acl_file = folder.join("acl");
-    fs::write(&acl_file, format!("{acl}\nuser {WITNESS}\ntopic read #\n")).unwrap();
-    // mosquitto drops its rights to a user of its own where it is started by root.
-    for path in [&passwords, &acl_file] {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    }
-    Broker::start(BrokerSettings {
-        lines: vec![
-            format!("password_file {}", passwords.display()),
-            format!("acl_file {}", acl_file.display()),
-        ],
-        ..BrokerSettings::local(&folder.join("broker"))
-    })
-    .unwrap()
-}
-
-/// A subscriber to everything, as far as it is let; started, it is subscribed.
-struct Reader {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Reader {
-    fn start(port: u16, user: &str) -> Self {
-        // With `-d` it says when it is subscribed, and with whole lines at once.
-        let mut child = Command::new("stdbuf")
-            .args(["-oL", "mosquitto_sub", "-d"])
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1"])
-            .args(["-u", user, "-P", "secret"])
-            .args(["-t", "taktgate/#", "-F", "%t %p"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let is_subscribed = |line: std::io::Result<String>| line.unwrap().starts_with("Subscribed");
-        assert!(said.any(is_subscribed), "`{user}` was not subscribed");
-        let (sink, lines) = sync_channel(10_000);
-        std::thread::spawn(move || {
-            for line in said.map_while(Result::ok) {
-                if line.starts_with(LINE) && sink.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// All that it has heard until a second of silence, as `<who said it>` and `<leaf>`.
-    fn heard(&self) -> BTreeSet<(String, String)> {
-        let mut heard = BTreeSet::new();
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
-            let (topic, who) = line.split_once(' ').unwrap();
-            let leaf = topic.strip_prefix(LINE).unwrap().trim_start_matches('/');
-            heard.insert((who.to_owned(), leaf.to_owned()));
-        }
-        heard
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).ok();
-    }
-}
-
-/// Says something below the line with `words` of its own; whether the broker took it.
-fn publish(port: u16, leaf: &str, words: &[&str]) -> bool {
+/// Says something with `words` of its own; whether the broker took it.
+fn publish(port: u16, topic: &str, words: &[&str]) -> bool {
     let status = Command::new("mosquitto_pub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string()])
-        .args(["-V", "5", "-q", "1", "-t", &format!("{LINE}/{leaf}")])
+        .args(["-V", "5", "-q", "1", "-t", topic])
         .args(words)
         .stderr(Stdio::null())
         .stdout(Stdio::null())
         .status();
     status.unwrap().success()
-}
-
-#[test]
-fn every_role_says_and_hears_its_leaves_and_no_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = broker(folder.path());
-    let roles = roles();
-    let readers: Vec<Reader> = roles
-        .iter()
-        .map(|role| Reader::start(broker.port(), role.user))
-        .collect();
-    let witness = Reader::start(broker.port(), WITNESS);
-    for role in &roles {
-        for leaf in leaves() {
-            // A broker that refuses says so by an exit code or not at all: what is heard counts.
-            let words = ["-u", role.user, "-P", "secret", "-m", role.user];
-            publish(broker.port(), &leaf, &words);
-        }
-    }
-    let heard = witness.heard();
-    let allowed: BTreeSet<(String, String)> = roles
-        .iter()
-        .flat_map(|role| {
-            role.says
-                .iter()
-                .map(|leaf| (role.user.to_owned(), leaf.clone()))
-        })
-        .collect();
-    assert_eq!(heard, allowed, "who may say what");
-    for (role, reader) in roles.iter().zip(&readers) {
-        let expected: BTreeSet<_> = allowed
-            .iter()
-            .filter(|(_, leaf)| role.hears.contains(leaf))
-            .cloned()
-            .collect();
-        assert_eq!(reader.heard(), expected, "what `{}` may hear", role.user);
-    }
-}
-
-#[test]
-fn the_access_list_names_every_leaf_of_the_contract() {
-    let acl = fs::read_to_string(deploy("mosquitto/taktgate.acl")).unwrap();
-    for verb in taktgate::publish::Verb::ALL {
-        assert!(VERBS.contains(&verb.word()), "{verb}");
-        assert_eq!(
-            acl.matches(&format!("/cmd/{verb}\n")).count(),
-            2,
-            "{verb}: a station hears it, a panel says it"
-        );
-    }
 }
 
 #[test]
@@ -302,7 +71,8 @@ fn the_brokers_configuration_lets_in_who_has_a_certificate() {
     let (ca, certificate, key) = (file("ca.pem"), file("st-07.pem"), file("st-07.key"));
     let ca = ["--cafile", &ca];
     let own = ["--cert", &certificate, "--key", &key];
-    let publish = |words: &[&str]| publish(port, "st-07/event", &[words, &["-m", "{}"]].concat());
+    let event = format!("{}/st-07/event", roles::LINE);
+    let publish = |words: &[&str]| publish(port, &event, &[words, &["-m", "{}"]].concat());
     assert!(publish(&[ca.as_slice(), own.as_slice()].concat()));
     assert!(!publish(&ca), "without a certificate");
     assert!(!publish(&[]), "in plain text");

@@ -214,6 +214,29 @@ fn a_rebirth_is_a_birth_of_node_and_device() {
 }
 
 #[test]
+fn a_host_that_asks_on_and_on_gets_one_rebirth_a_second() {
+    let scene = Scene::new();
+    let _node = scene.node(None);
+    scene.tap.wait_for("DBIRTH", 1);
+    for _ in 0..20 {
+        scene.ask_for_rebirth();
+    }
+    // The first request is answered at once, all others together when its second is over.
+    scene.tap.wait_for("DBIRTH", 3);
+    let log = scene.tap.log();
+    let births: Vec<u64> = publishes(&log)
+        .filter(|publish| publish.verb() == "NBIRTH")
+        .map(|birth| birth.payload.timestamp.unwrap())
+        .collect();
+    let apart_ms = births[1..].windows(2).map(|pair| pair[1] - pair[0]);
+    for apart_ms in apart_ms {
+        // The wall clock dates them; a keep-alive that woke the task by chance would come after 5 s.
+        assert!((990..3000).contains(&apart_ms), "{births:?}");
+    }
+    check_rules(&log);
+}
+
+#[test]
 fn a_broken_gate_dies_and_is_born_again() {
     let scene = Scene::new();
     let node = scene.node(None);

@@ -28,7 +28,7 @@ const ROOMS: [&str; 19] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 25] = [
+const CRATES: [(&str, &str); 27] = [
     ("anstream", "app"),
     ("axum", "web"),
     ("base64", "page"),
@@ -38,6 +38,8 @@ const CRATES: [(&str, &str); 25] = [
     ("csv", "evaluate"),
     ("fs4", "record"),
     ("half", "model"),
+    ("hyper", "web"),
+    ("hyper_util", "web"),
     ("image", "vision"),
     ("indicatif", "app"),
     ("maud", "page"),

@@ -45,7 +45,10 @@ pub use publisher::{Incoming, Outgoing, PublishError, Publisher, SendError};
 pub use rate::Rate;
 pub use schema::{Document, documents};
 pub use session::StopError;
-pub use sparkplug::{HISTORY_MAX, SAMPLES_MAX, Sparkplug, SparkplugError, SparkplugSettings};
+pub use sparkplug::{
+    HISTORY_MAX, HostMessageError, HostState, NodeCommand, REBIRTH_EVERY, SAMPLES_MAX, Sparkplug,
+    SparkplugError, SparkplugSettings,
+};
 pub use status::{
     EventPayload, HealthPayload, ItemPayload, RecordEnvelope, StatePayload, StationState,
     StoragePayload,

@@ -1,6 +1,7 @@
 //! What machines ask a station over HTTP: `/healthz` for supervisors, `/metrics` for Prometheus.
-//! The only room that names axum.
+//! The only room that names axum and hyper.
 
+mod connections;
 mod metrics;
 
 use std::io;
@@ -11,9 +12,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tracing::error;
 
 use crate::station::Vitals;
+
+pub use connections::{CONNECTIONS_MAX, HEAD_MAX, REQUEST_MAX};
 
 /// Why the pages are not served.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +58,7 @@ pub fn serve(address: SocketAddr, vitals: Vitals) -> Result<SocketAddr, WebError
         .with_state(vitals);
     std::thread::Builder::new()
         .name("web".to_owned())
-        .spawn(move || {
-            if let Err(error) = runtime.block_on(async { axum::serve(listener, pages).await }) {
-                error!(%error, "the pages are not served any more");
-            }
-        })
+        .spawn(move || runtime.block_on(connections::serve(listener, pages)))
         .map_err(thread)?;
     Ok(bound)
 }

@@ -10,8 +10,9 @@ use taktgate::config::sha256_hex;
 use taktgate::evaluate::{Format, SetQuery, read_run, read_set};
 use taktgate::model::{BACKBONE, Backbone, MANIFEST, ModelPackage, tensors_of};
 use taktgate::publish::{
-    AckPayload, CommandPayload, EventPayload, HealthPayload, PLC_BLOCK_LENGTH, PlcBlock,
-    RecordEnvelope, ResponsePayload, StatePayload, TriggerPayload, VerdictPayload,
+    AckPayload, CommandPayload, EventPayload, HealthPayload, HostState, NodeCommand,
+    PLC_BLOCK_LENGTH, PlcBlock, RecordEnvelope, ResponsePayload, StatePayload, TriggerPayload,
+    VerdictPayload,
 };
 use taktgate::recipe::Recipe;
 use taktgate::record::{RecordForm, RemovalForm};
@@ -34,6 +35,8 @@ pub(crate) fn wire(bytes: &[u8]) -> usize {
         holds("health", TEXT, n, || HealthPayload::parse(bytes)).is_some(),
         holds("event", TEXT, n, || EventPayload::parse(bytes)).is_some(),
         holds("record", TEXT, n, || RecordEnvelope::parse(bytes)).is_some(),
+        holds("host STATE", TEXT, n, || HostState::parse(bytes)).is_some(),
+        holds("NCMD", TEXT, n, || NodeCommand::parse(bytes)).is_some(),
         block(bytes),
     ];
     payloads.into_iter().filter(|taken| *taken).count() + records(bytes)

@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
+use taktgate::publish::{NodeCommand, PAYLOAD_MAX};
 
 use crate::bounds::alone;
 use crate::checks::{Labels, Models, files, pictures, wire};
@@ -47,6 +48,22 @@ fn hold(group: &str, check: impl Fn(&[u8]) -> usize) {
 #[test]
 fn messages_never_panic_and_stay_small() {
     hold("wire", wire);
+}
+
+/// The most metrics for the fewest bytes, and the largest message that is read at all.
+#[test]
+fn a_command_of_nothing_but_empty_metrics_stays_small() {
+    let _alone = alone();
+    let largest = b"\x12\x00".repeat(PAYLOAD_MAX / 2);
+    assert_eq!(wire(&largest), 1);
+    assert_eq!(wire(&[&largest[..], b"\x12\x00"].concat()), 0);
+}
+
+#[test]
+fn the_command_among_the_samples_asks_for_a_rebirth() {
+    let command = seeds().into_iter().find(|seed| seed.name == "ncmd.bin");
+    let command = NodeCommand::parse(&command.unwrap().bytes).unwrap();
+    assert!(command.asks_for_rebirth);
 }
 
 #[test]

@@ -33,7 +33,16 @@ pub(crate) fn seeds() -> Vec<Seed> {
 
 type Samples = Vec<(String, Vec<u8>)>;
 
-/// The messages of the wire contract's own tests, and a block for the PLC.
+/// A rebirth as hosts ask for it: times, a sequence, and a second metric of each other kind of value.
+const NCMD: &[u8] = b"\x08\xe8\x07\
+    \x12\x1d\x0a\x14Node Control/Rebirth\x18\xe8\x07\x20\x0b\x70\x01\
+    \x12\x09\x0a\x01i\x10\x01\x20\x05\x50\x07\
+    \x12\x06\x10\x02\x20\x08\x58\x07\
+    \x12\x07\x10\x03\x20\x0c\x7a\x01t\
+    \x12\x06\x10\x04\x20\x08\x38\x01\
+    \x18\x09";
+
+/// The messages of the wire contract's own tests, what a SCADA host says, and a block for the PLC.
 fn wire() -> Samples {
     let text = include_str!("../schema/good.json");
     let good: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
@@ -47,6 +56,9 @@ fn wire() -> Samples {
         "previous_sha256": sha256_hex(b"2"),
     });
     samples.push(("removal.json".to_owned(), removal.to_string().into_bytes()));
+    let state = br#"{"online":true,"timestamp":1795336530000,"bdSeq":7}"#;
+    samples.push(("host-state.json".to_owned(), state.to_vec()));
+    samples.push(("ncmd.bin".to_owned(), NCMD.to_vec()));
     samples.push(("block.bin".to_owned(), PlcBlock::EXAMPLE.encode().to_vec()));
     samples
 }

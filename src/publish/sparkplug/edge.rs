@@ -9,12 +9,14 @@ use std::time::Instant;
 use prost::Message as _;
 use tracing::{info, warn};
 
-use crate::publish::payload::PAYLOAD_MAX;
+use crate::publish::payload::chain;
 use crate::publish::post::{Delivery, Message};
 
 use super::history::{Change, History};
 use super::host::{Heard, Host};
+use super::incoming::NodeCommand;
 use super::proto::{Metric, Payload, Value};
+use super::rebirth::Rebirths;
 use super::settings::SparkplugSettings;
 use super::tag::{Owner, Sample, Tag};
 
@@ -47,6 +49,7 @@ pub(super) struct Edge {
     bd_seq: u8,
     next_seq: u8,
     session: Session,
+    rebirths: Rebirths,
     gate_is_alive: bool,
 }
 
@@ -71,6 +74,7 @@ impl Edge {
             bd_seq: 0,
             next_seq: 0,
             session: Session::Apart,
+            rebirths: Rebirths::default(),
             gate_is_alive: true,
         }
     }
@@ -104,20 +108,33 @@ impl Edge {
             return Step::Send(Vec::new());
         }
         // The broker would show it again at every connect.
-        if delivery.is_retained || PAYLOAD_MAX < delivery.payload.len() {
-            warn!("a command is retained or too large; it is ignored");
+        if delivery.is_retained {
+            warn!("a command is retained; it is ignored");
             return Step::Send(Vec::new());
         }
-        match Payload::decode(delivery.payload.as_slice()) {
-            Ok(command) if command.metrics.iter().any(asks_for_rebirth) => {
+        match NodeCommand::parse(&delivery.payload) {
+            Ok(command) if command.asks_for_rebirth && self.rebirths.asked(now.at) => {
                 info!("a host asked for a rebirth");
-                Step::Send(self.births(now))
+                return Step::Send(self.births(now));
             }
-            Ok(_) => Step::Send(Vec::new()),
-            Err(error) => {
-                warn!(%error, "a command cannot be read");
-                Step::Send(Vec::new())
-            }
+            Ok(_) => {}
+            Err(error) => warn!(error = chain(&error), "a command is ignored"),
+        }
+        Step::Send(Vec::new())
+    }
+
+    /// When the births are due that a host asked for too soon after others.
+    pub(super) fn rebirth_due_at(&self) -> Option<Instant> {
+        self.rebirths.due_at().filter(|_| self.is_born())
+    }
+
+    /// Those births, if they are due.
+    pub(super) fn rebirth_if_due(&mut self, now: Now) -> Vec<Message> {
+        if self.is_born() && self.rebirths.take_due(now.at) {
+            info!("a host asked for a rebirth; it follows the one before");
+            self.births(now)
+        } else {
+            Vec::new()
         }
     }
 
@@ -136,7 +153,7 @@ impl Edge {
                 changes.push(Change { tag, value, at_ms });
             }
         }
-        let Session::Born { with_gate } = self.session else {
+        let Some(with_gate) = self.tells() else {
             self.history.keep_all(changes);
             return Vec::new();
         };
@@ -170,7 +187,7 @@ impl Edge {
 
     /// Whether history waits that may go now.
     pub(super) fn has_back_fill(&self) -> bool {
-        self.is_born() && self.history.has(|change| may_go(change, self.session))
+        self.tells().is_some() && self.history.has(|change| may_go(change, self.session))
     }
 
     pub(super) fn n_waiting(&self) -> usize {
@@ -179,7 +196,7 @@ impl Edge {
 
     /// The next messages of history.
     pub(super) fn back_fill(&mut self, now: Now) -> Vec<Message> {
-        if !self.is_born() {
+        if self.tells().is_none() {
             return Vec::new();
         }
         let session = self.session;
@@ -220,6 +237,15 @@ impl Edge {
         matches!(self.session, Session::Born { .. })
     }
 
+    /// Whether data may be told, and if so, whether of the gate too. The specification wants none after a
+    /// host has asked for births, until it has them.
+    fn tells(&self) -> Option<bool> {
+        match self.session {
+            Session::Born { with_gate } if !self.rebirths.is_owed() => Some(with_gate),
+            Session::Born { .. } | Session::Subscribed | Session::Apart => None,
+        }
+    }
+
     fn host_said(&mut self, payload: &[u8], now: Now) -> Step {
         match self.host.heard(payload) {
             Heard::Online => return Step::Send(self.births_if_due(now)),
@@ -245,6 +271,7 @@ impl Edge {
 
     fn births(&mut self, now: Now) -> Vec<Message> {
         self.next_seq = 0;
+        self.rebirths.born();
         self.session = Session::Born {
             with_gate: self.gate_is_alive,
         };
@@ -378,11 +405,6 @@ enum Told {
 /// Nothing is told of a gate that is not born.
 fn may_go(change: &Change, session: Session) -> bool {
     session == Session::Born { with_gate: true } || change.tag.owner() == Owner::Node
-}
-
-fn asks_for_rebirth(metric: &Metric) -> bool {
-    metric.name.as_deref() == Some(Tag::Rebirth.name())
-        && metric.value == Some(Value::Boolean(true))
 }
 
 #[cfg(test)]

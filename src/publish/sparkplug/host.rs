@@ -1,6 +1,8 @@
 //! The primary host: whether it is there, by its own word on the STATE topic.
 
-use serde::Deserialize;
+use crate::publish::payload::chain;
+
+use super::incoming::HostState;
 
 /// The host that births and data wait for.
 #[derive(Debug, Default)]
@@ -19,13 +21,6 @@ pub(super) enum Heard {
     Unreadable(String),
 }
 
-/// The host's JSON; other keys are its own.
-#[derive(Deserialize)]
-struct StatePayload {
-    online: bool,
-    timestamp: u64,
-}
-
 impl Host {
     pub(super) fn is_online(&self) -> bool {
         self.is_online
@@ -37,9 +32,9 @@ impl Host {
     }
 
     pub(super) fn heard(&mut self, payload: &[u8]) -> Heard {
-        let state: StatePayload = match serde_json::from_slice(payload) {
+        let state = match HostState::parse(payload) {
             Ok(state) => state,
-            Err(error) => return Heard::Unreadable(error.to_string()),
+            Err(error) => return Heard::Unreadable(chain(&error)),
         };
         if self
             .newest_ms
@@ -59,6 +54,8 @@ impl Host {
 
 #[cfg(test)]
 mod tests {
+    use crate::publish::payload::PAYLOAD_MAX;
+
     use super::*;
 
     #[test]
@@ -98,8 +95,13 @@ mod tests {
     fn what_is_no_state_changes_nothing() {
         let mut host = Host::default();
         host.heard(br#"{"online":true,"timestamp":1}"#);
+        let large = format!(
+            r#"{{"online":false,"timestamp":2{}}}"#,
+            " ".repeat(PAYLOAD_MAX)
+        );
         for bad in [
             &b"OFFLINE"[..],
+            large.as_bytes(),
             b"",
             b"\xff",
             br#"{"online":0,"timestamp":2}"#,

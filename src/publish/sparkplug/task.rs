@@ -235,7 +235,7 @@ impl Task {
         Ok(())
     }
 
-    /// What is due: the stop, or a batch of history when nothing live waits.
+    /// What is due: the stop, births that are owed, or a batch of history when nothing live waits.
     fn advance(&mut self, link: &mut Link) -> Result<(), End> {
         let at = Instant::now();
         if let Some(by) = self.stop_by {
@@ -254,6 +254,9 @@ impl Task {
                 let death = self.edge.leave(now());
                 link.leave(death)?;
             }
+        }
+        if link.phase == Phase::Open {
+            link.send(self.edge.rebirth_if_due(now()))?;
         }
         let is_due = link.phase == Phase::Open
             && link.n_unwritten == 0
@@ -278,7 +281,7 @@ impl Task {
         let at = Instant::now();
         let back_fill = (link.phase == Phase::Open && self.edge.has_back_fill())
             .then(|| link.next_back_fill.max(at + Duration::from_millis(1)));
-        [self.stop_by, back_fill]
+        [self.stop_by, back_fill, self.edge.rebirth_due_at()]
             .into_iter()
             .flatten()
             .min()

@@ -6,6 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::publish::command::Reply;
+use crate::publish::payload::PAYLOAD_MAX;
+use crate::publish::sparkplug::rebirth::REBIRTH_EVERY;
 
 use super::*;
 
@@ -20,6 +22,8 @@ enum Happening {
     Host(bool),
     Rebirth,
     BackFill,
+    /// So many milliseconds pass.
+    Passed(u64),
     /// The connection breaks; so many of the last messages never reached the broker.
     Broken(usize),
 }
@@ -31,6 +35,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => any::<bool>().prop_map(Happening::Host),
         1 => Just(Happening::Rebirth),
         3 => Just(Happening::BackFill),
+        1 => (0..1500_u64).prop_map(Happening::Passed),
         2 => (0..6_usize).prop_map(Happening::Broken),
     ]
 }
@@ -141,6 +146,12 @@ impl Scene {
                 let messages = self.edge.back_fill(self.now);
                 self.send(messages);
             }
+            Happening::Passed(ms) => {
+                self.now.ms += ms;
+                self.now.at += Duration::from_millis(ms);
+                let births = self.edge.rebirth_if_due(self.now);
+                self.send(births);
+            }
             Happening::Broken(n_lost) => self.broken(n_lost),
         }
     }
@@ -149,6 +160,7 @@ impl Scene {
     fn settle(&mut self) {
         self.happen(&Happening::Gate(true));
         self.happen(&Happening::Host(true));
+        self.happen(&Happening::Passed(1000));
         while self.edge.has_back_fill() {
             self.happen(&Happening::BackFill);
         }
@@ -286,4 +298,57 @@ fn a_retained_or_unreadable_command_does_nothing() {
         panic!("a rebirth is no goodbye");
     };
     assert_eq!(births.len(), 2);
+}
+
+#[test]
+fn a_flood_of_rebirth_requests_gets_one_a_second_and_no_data_between() {
+    let mut scene = Scene::new(None);
+    scene.arrived.append(&mut scene.on_the_way);
+    let start = scene.now.at;
+    let step = Duration::from_millis(10);
+    let mut born_ms = Vec::new();
+    for n_steps in 0..500_u32 {
+        scene.now.at = start + step * n_steps;
+        // Hosts ask every 10 ms for two and a half seconds, and again at the end of the fourth.
+        if n_steps < 250 || n_steps == 400 {
+            let answer = scene.edge.came(&rebirth(), scene.now);
+            scene.told(answer);
+        }
+        let is_due = scene
+            .edge
+            .rebirth_due_at()
+            .is_some_and(|due| due <= scene.now.at);
+        let owed = scene.edge.rebirth_if_due(scene.now);
+        assert_eq!(is_due, !owed.is_empty(), "the timer is set for the births");
+        scene.send(owed);
+        let births = scene.on_the_way.drain(..);
+        let kinds: Vec<String> = births
+            .map(|(topic, _)| topic.split('/').nth(2).unwrap().to_owned())
+            .collect();
+        if !kinds.is_empty() {
+            assert_eq!(kinds, ["NBIRTH", "DBIRTH"]);
+            born_ms.push((step * n_steps).as_millis());
+        }
+        // While births are owed there is no data: it follows them as history.
+        if n_steps == 150 {
+            scene.counted([(Tag::Triggers, 1), (Tag::FramesLost, 1)]);
+            assert!(scene.on_the_way.is_empty() && !scene.edge.has_back_fill());
+        }
+    }
+    assert_eq!(born_ms, [0, 1000, 2000, 3000, 4000]);
+    assert_eq!(scene.edge.rebirth_due_at(), None);
+    assert_eq!(REBIRTH_EVERY, Duration::from_secs(1));
+}
+
+#[test]
+fn births_that_go_out_anyway_are_those_that_were_owed() {
+    let mut scene = Scene::new(None);
+    scene.happen(&Happening::Rebirth);
+    scene.happen(&Happening::Rebirth);
+    assert!(scene.edge.rebirth_due_at().is_some());
+    scene.happen(&Happening::Broken(0));
+    scene.arrived.append(&mut scene.on_the_way);
+    scene.happen(&Happening::Passed(5000));
+    assert_eq!(scene.edge.rebirth_due_at(), None);
+    assert!(scene.on_the_way.is_empty());
 }
