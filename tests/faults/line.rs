@@ -112,7 +112,7 @@ fn too_large_for(
     correct: &'static str,
     goes_on: impl Fn(&mut Bench),
 ) -> Row {
-    let n_times = scale.of(1, 10);
+    let n_times = scale.of(1, 3);
     // The station takes 4 MiB over the network.
     let payload = vec![b' '; 5 << 20];
     for _ in 0..n_times {
