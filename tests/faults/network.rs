@@ -64,12 +64,8 @@ pub(crate) fn broker_without_its_session(scale: Scale) -> Row {
 pub(crate) fn connection_cut(scale: Scale) -> Row {
     // The broker keeps the station's session for five seconds: what was announced is not lost.
     let correct = "every part is answered, or its verdict has expired; never twice";
-    cuts(
-        scale,
-        "connection cut",
-        correct,
-        Bench::new(&Settings::default()),
-    )
+    let bench = Bench::new(&Settings::default());
+    cuts(bench, scale.of(5, 30), "connection cut", correct)
 }
 
 pub(crate) fn connection_cut_v311(scale: Scale) -> Row {
@@ -78,11 +74,15 @@ pub(crate) fn connection_cut_v311(scale: Scale) -> Row {
     bench.start();
     let correct =
         "likewise, without a session in the broker; the station itself drops what expires";
-    cuts(scale, "connection cut, MQTT 3.1.1", correct, bench)
+    cuts(
+        bench,
+        scale.of(5, 10),
+        "connection cut, MQTT 3.1.1",
+        correct,
+    )
 }
 
-fn cuts(scale: Scale, fault: &'static str, correct: &'static str, mut bench: Bench) -> Row {
-    let n_times = scale.of(5, 30);
+fn cuts(mut bench: Bench, n_times: u32, fault: &'static str, correct: &'static str) -> Row {
     for _ in 0..n_times {
         bench.announce_cut_off("good");
         bench.announce_cut_off("bad");
@@ -100,7 +100,7 @@ pub(crate) fn half_open(scale: Scale) -> Row {
         deadline_ms: 2_000,
         ..Settings::default()
     });
-    let n_times = scale.of(1, 10);
+    let n_times = scale.of(1, 5);
     for _ in 0..n_times {
         bench.one_by_one(2);
         bench.proxy.set(Weather::Dead);

@@ -58,7 +58,7 @@ fn tls() -> Settings {
 pub(crate) fn server_certificate_expired(scale: Scale) -> Row {
     let mut bench = Bench::stopped(&tls());
     bench.start();
-    let n_times = scale.of(1, 10);
+    let n_times = scale.of(1, 5);
     for _ in 0..n_times {
         bench.one_by_one(2);
         bench.forget_log();
@@ -81,7 +81,7 @@ pub(crate) fn server_certificate_expired(scale: Scale) -> Row {
 
 pub(crate) fn client_certificate_foreign(scale: Scale) -> Row {
     let mut bench = Bench::stopped(&tls());
-    let n_times = scale.of(1, 10);
+    let n_times = scale.of(1, 5);
     for _ in 0..n_times {
         bench.exchange("st", "st-foreign");
         bench.forget_log();
