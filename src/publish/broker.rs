@@ -207,6 +207,8 @@ fn config(settings: &BrokerSettings, port: u16) -> String {
         format!("listener {port} {}", settings.bind),
         // Else two messages in a row wait 40 ms for each other's acknowledgement.
         "set_tcp_nodelay true".to_owned(),
+        // Of a storm of triggers it would else keep the first thousand for a station.
+        "max_queued_messages 20000".to_owned(),
         "log_dest stderr".to_owned(),
         "log_type error".to_owned(),
         "log_type warning".to_owned(),

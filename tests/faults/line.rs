@@ -53,7 +53,7 @@ pub(crate) fn flood(scale: Scale) -> Row {
         more: "[inbox]\nper_s_max = 5",
         ..Settings::default()
     });
-    let n_parts = scale.of(500, 5_000);
+    let n_parts = scale.of(500, 2_000);
     bench.cut_off = (bench.next..bench.next + n_parts).collect();
     bench.storm("good", n_parts);
     bench.wait_for_event("flood");
