@@ -86,7 +86,8 @@ pub(crate) fn clock_stepped(scale: Scale) -> Row {
         .env("DONT_FAKE_MONOTONIC", "1");
     bench.running = Some(bench.house.run_with(&mut command));
     bench.wait_for_state("continuous_execution");
-    let n_times = scale.of(4, 40);
+    // So many events of one kind go out at once.
+    let n_times = scale.of(4, 20);
     for round in 0..n_times {
         // A calibration of the house is valid until the year 2100: a hundred years more is past that.
         let to = ["+100y", "-20y", "+1h", "+0s"][round as usize % 4];
