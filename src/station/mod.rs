@@ -7,6 +7,7 @@ mod config;
 mod control;
 mod counters;
 mod handshake;
+mod leaving;
 mod outbox;
 mod pictures;
 mod ready;
