@@ -5,18 +5,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use jiff::{SignedDuration, Timestamp};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use taktgate::domain::InspectionRecord;
-use taktgate::publish::{
-    Broker, BrokerSettings, Connection, DeadlineLimits, InboxLimits, Incoming, Outgoing, PlcBlock,
-    Publisher, StatePayload, Topics, Validity, VerdictPayload,
-};
+use taktgate::publish::{Broker, BrokerSettings, Publisher, Topics};
 use taktgate::record::RecordStore;
 
 use super::ratio::run_bare;
 use super::scene::{Scene, new_id};
-use super::wire::wait;
+use super::wire::{publisher, verdict};
 
 /// Enough that the hundredth part is three.
 const PAIRS: usize = 300;
@@ -28,7 +24,7 @@ pub(crate) fn print(scene: &mut Scene) -> anyhow::Result<()> {
     let broker = Broker::start(BrokerSettings::local(folder.path()))?;
     let topics = Topics::new("taktgate", "acme", "bench", "press", "line-1", "bench-1")?;
     let callbacks = subscribe(broker.port(), topics.verdict())?;
-    let publisher = publisher(broker.port(), topics)?;
+    let (publisher, _) = publisher(broker.port(), topics)?;
     let mut store = RecordStore::open(&folder.path().join("records.sqlite"))?;
     let template = scene.record()?;
     let (mut whole, mut bare, mut beside) = (Vec::new(), Vec::new(), Vec::new());
@@ -87,17 +83,7 @@ fn answer(
     record.findings = inspection.findings;
     record.views = inspection.views;
     store.append(&record)?;
-    let validity = Validity {
-        remaining: PATIENCE,
-        expires_at_utc: Timestamp::now() + SignedDuration::try_from(PATIENCE)?,
-        clock_stepped_s: None,
-    };
-    let payload = VerdictPayload::new(&record, validity);
-    publisher.try_send(Outgoing::Verdict {
-        plc: PlcBlock::new(&payload, PATIENCE)?.encode(),
-        payload: Box::new(payload),
-        expires_at: started + PATIENCE,
-    })?;
+    publisher.try_send(verdict(&record, started)?)?;
     let heard = callbacks.recv_timeout(PATIENCE).context("no callback")?;
     Ok(heard.duration_since(started))
 }
@@ -126,27 +112,6 @@ fn subscribe(port: u16, topic: String) -> anyhow::Result<Receiver<Instant>> {
     });
     is_ready.recv_timeout(PATIENCE).context("not subscribed")?;
     Ok(callbacks)
-}
-
-fn publisher(port: u16, topics: Topics) -> anyhow::Result<Publisher> {
-    let (sink, news) = sync_channel(10_000);
-    let will = StatePayload::last_will("bench-1", Timestamp::now());
-    let limits = InboxLimits {
-        deadlines: DeadlineLimits {
-            default_ms: 2_000,
-            min_ms: 5,
-            max_ms: 60_000,
-        },
-        per_s_max: 10_000,
-    };
-    let connection = Connection::plain("127.0.0.1", port, "station");
-    let publisher = Publisher::start(connection, topics, will, limits, move |news| {
-        // Nobody reads on once the connection stands; what does not fit is no news then.
-        sink.try_send(news).ok();
-        true
-    })?;
-    wait(&news, |news| matches!(news, Incoming::Connected))?;
-    Ok(publisher)
 }
 
 fn ms(time: Duration) -> f64 {

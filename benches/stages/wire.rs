@@ -41,19 +41,7 @@ impl Wire {
         let sink = move |event| sink.try_send(event).is_ok();
         let line = Controller::start(connection("line"), topics.clone(), sink)?;
         wait(&events, |event| matches!(event, ControllerEvent::Connected))?;
-        let (sink, news) = sync_channel(NEWS_MAX);
-        let sink = move |news| sink.try_send(news).is_ok();
-        let will = StatePayload::last_will("bench-1", Timestamp::now());
-        let limits = InboxLimits {
-            deadlines: DeadlineLimits {
-                default_ms: 2_000,
-                min_ms: 5,
-                max_ms: 60_000,
-            },
-            per_s_max: 10_000,
-        };
-        let publisher = Publisher::start(connection("station"), topics, will, limits, sink)?;
-        wait(&news, |news| matches!(news, Incoming::Connected))?;
+        let (publisher, news) = publisher(broker.port(), topics)?;
         Ok(Self {
             publisher,
             news,
@@ -72,17 +60,7 @@ impl Wire {
         while self.events.try_recv().is_ok() {}
         self.n_sent += 1;
         self.record.trigger.sequence = self.n_sent;
-        let validity = Validity {
-            remaining: PATIENCE,
-            expires_at_utc: Timestamp::now() + SignedDuration::try_from(PATIENCE)?,
-            clock_stepped_s: None,
-        };
-        let payload = VerdictPayload::new(&self.record, validity);
-        let outgoing = Outgoing::Verdict {
-            plc: PlcBlock::new(&payload, PATIENCE)?.encode(),
-            payload: Box::new(payload),
-            expires_at: Instant::now() + PATIENCE,
-        };
+        let outgoing = verdict(&self.record, Instant::now())?;
         Ok((self.n_sent, outgoing))
     }
 
@@ -109,6 +87,45 @@ impl Wire {
             |news| matches!(news, Incoming::RecordDelivered { outbox_id } if *outbox_id == expected),
         )
     }
+}
+
+/// The station's end, connected; what it hears is kept as long as there is room.
+pub(crate) fn publisher(
+    port: u16,
+    topics: Topics,
+) -> anyhow::Result<(Publisher, Receiver<Incoming>)> {
+    let (sink, news) = sync_channel(NEWS_MAX);
+    let will = StatePayload::last_will("bench-1", Timestamp::now());
+    let limits = InboxLimits {
+        deadlines: DeadlineLimits {
+            default_ms: 2_000,
+            min_ms: 5,
+            max_ms: 60_000,
+        },
+        per_s_max: 10_000,
+    };
+    let connection = Connection::plain("127.0.0.1", port, "station");
+    let publisher = Publisher::start(connection, topics, will, limits, move |news| {
+        sink.try_send(news).ok();
+        true
+    })?;
+    wait(&news, |news| matches!(news, Incoming::Connected))?;
+    Ok((publisher, news))
+}
+
+/// The answer that `record` gives to a part that was announced at `started`.
+pub(crate) fn verdict(record: &InspectionRecord, started: Instant) -> anyhow::Result<Outgoing> {
+    let validity = Validity {
+        remaining: PATIENCE,
+        expires_at_utc: Timestamp::now() + SignedDuration::try_from(PATIENCE)?,
+        clock_stepped_s: None,
+    };
+    let payload = VerdictPayload::new(record, validity);
+    Ok(Outgoing::Verdict {
+        plc: PlcBlock::new(&payload, PATIENCE)?.encode(),
+        payload: Box::new(payload),
+        expires_at: started + PATIENCE,
+    })
 }
 
 /// Waits for the event that `is_it` knows.
