@@ -52,16 +52,25 @@ class Run:
 
     def __init__(self, task, settings: dict, folder: Path, device: str):
         self.task, self.training, self.folder, self.device = task, settings["training"], folder, device
-        self.n_steps = task.n_steps()
+        self.rounds = task.rounds()
+        self.n_steps = sum(self.rounds)
         torch.manual_seed(self.training["seed"])
         self.network = task.network().to(device, memory_format=torch.channels_last).train()
         self.average = Average(self.network, self.training.get("average_decay", 0.0))
-        groups = _groups(self.network, self.training)
-        self.optimizer = torch.optim.AdamW(groups)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, [group["max_lr"] for group in groups], total_steps=self.n_steps + 1, pct_start=0.15
-        )
+        self.optimizer = torch.optim.AdamW(_groups(self.network, self.training))
         self.step, self.best_worth, self.best_step, self.core_minutes = 0, -math.inf, 0, 0.0
+        self.begin_round()
+
+    def begin_round(self) -> None:
+        """Where a round begins, the rate starts to rise and fall anew (Loshchilov and Hutter, ICLR 2017)."""
+        first = 0
+        for n_steps in self.rounds:
+            if first == self.step:
+                rates = [group["max_lr"] for group in self.optimizer.param_groups]
+                self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                    self.optimizer, rates, total_steps=n_steps + 1, pct_start=0.15
+                )
+            first += n_steps
 
     def _parts(self) -> dict:
         return {"network": self.network, "average": self.average.network, "optimizer": self.optimizer,
@@ -129,6 +138,7 @@ def train(task, settings: dict, folder: Path, device: str) -> Run:
             break
         mean_loss += run.one_step()
         run.step += 1
+        run.begin_round()
         since = run.step % every or every
         seconds = (time.monotonic() - started) / (run.step - first_step)
         head = f"step {run.step}/{run.n_steps} loss {mean_loss / since:.3f} {seconds:.2f} s/step"

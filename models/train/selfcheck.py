@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -247,6 +248,44 @@ def check_the_mixture_fades_from_renders_to_real_pictures() -> None:
     assert [task.n_rendered(step) for step in (0, 50, 99)] == [9, 4, 0]
     task.rendered_share = [1.0, 1.0]
     assert [task.n_rendered(step) for step in (0, 99)] == [12, 12]
+
+
+def check_a_stopped_run_of_two_rounds_goes_on_as_if_it_had_not_stopped() -> None:
+    from loop import Run
+
+    class Line:
+        """y = 2 x."""
+
+        def rounds(self) -> list[int]:
+            return [20, 10]
+
+        def network(self) -> torch.nn.Module:
+            return torch.nn.Conv2d(1, 1, 1)
+
+        def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+            x = torch.randn(3, 1, 2, 2, generator=torch.Generator().manual_seed(step))
+            return x, 2 * x
+
+        def loss(self, answer: torch.Tensor, truth: torch.Tensor, _progress: float) -> torch.Tensor:
+            return ((answer - truth) ** 2).mean()
+
+    settings = {"training": {"seed": 1, "learning_rate": 0.1, "weight_decay": 0.0}}
+    with tempfile.TemporaryDirectory() as folder:
+        for stops in ([], [5], [20], [25]):
+            run, rates = Run(Line(), settings, Path(folder), "cpu"), []
+            while run.step < run.n_steps:
+                if run.step in stops:
+                    run.keep(0.0)
+                    run = Run(Line(), settings, Path(folder), "cpu")
+                    run.resume()
+                rates.append(run.optimizer.param_groups[0]["lr"])
+                run.one_step()
+                run.step += 1
+                run.begin_round()
+            said = [*rates, *(value.item() for value in run.network.parameters())]
+            expected = said if not stops else expected
+            assert said == expected, (stops, said, expected)
+        assert rates[19] < rates[0] == rates[20] < max(rates[20:]), rates
 
 
 def check_settings_files_are_whole() -> None:

@@ -1,6 +1,6 @@
 """What each kind of model does differently: its data, network, loss, validation, thresholds and test.
 
-A task is an object with `network()`, `n_steps()`, `validate_every()`, `batch(step)`, `loss(answer, truth,
+A task is an object with `network()`, `rounds()` (steps of each), `validate_every()`, `batch(step)`, `loss(answer, truth,
 progress)` and `validate(network)` for the loop, and what `package.py` needs to ship: `shipped(network)`,
 `thresholds(network)`, `golden_candidates(answers, thresholds)`, `judge_test(answers, thresholds, run)`, `facts()`.
 """

@@ -21,7 +21,7 @@ OVERLAPS_MAX = (0.4, 0.5, 0.6, 0.7)
 CLEAR = 0.0005
 # Pictures that show a class rarer than this share come more often, by the root, at most so many times.
 RARE_SHARE, REPEATS_MAX = 0.15, 4
-# Towards the end whole pictures only: the statistics settle on what the gate will see.
+# From this share of the first round on whole pictures only: the statistics settle on what the gate will see.
 MOSAIC_UNTIL = 0.75
 
 
@@ -54,12 +54,12 @@ class Detect(Real):
     def _scale(self, step: int) -> float:
         """Smaller pictures at first: they cost less and teach the same things coarsely."""
         training = self.settings["training"]
-        small = step < training["small_share"] * self.n_steps()
+        small = step < training["small_share"] * self.rounds()[0]
         return training["small_px"] / self.window_px[0] if small else 1.0
 
     def batch(self, step: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         rng, images, truths, scale = self.rng(step), [], [], self._scale(step)
-        mosaic = self.settings["augment"]["mosaic"] if step < MOSAIC_UNTIL * self.n_steps() else 0.0
+        mosaic = self.settings["augment"]["mosaic"] if step < MOSAIC_UNTIL * self.rounds()[0] else 0.0
         for number in self.numbers(step):
             numbers = [number, *rng.integers(len(self.train.images), size=3)] if rng.random() < mosaic else [number]
             image, truth = self._seen(rng, numbers, scale)
@@ -100,7 +100,7 @@ class Detect(Real):
 
     def loss(self, answer: torch.Tensor, truth: list[torch.Tensor], progress: float) -> torch.Tensor:
         strides = tuple(self.settings["network"]["strides"])
-        scale = self._scale(round(progress * self.n_steps()))
+        scale = self._scale(round(progress * sum(self.rounds())))
         centres = grid(self._window_px(scale), strides)[0].to(answer.device)
         truths = [boxes_of_one.to(answer.device) for boxes_of_one in truth]
         return assign.detection_loss(answer.float(), truths, centres, strides[0])

@@ -70,8 +70,8 @@ class Mixed(Segment):
     def shipped(self, network: nn.Module) -> nn.Module:
         return ClassMaps(Enlarged(network))
 
-    def n_steps(self) -> int:
-        return self.settings["training"]["steps"]
+    def rounds(self) -> list[int]:
+        return [self.settings["training"]["steps"]]
 
     def validate_every(self) -> int:
         return self.settings["training"]["validate_every"]
@@ -79,7 +79,7 @@ class Mixed(Segment):
     def n_rendered(self, step: int) -> int:
         """How many pictures of a step's batch are rendered."""
         first, last = self.rendered_share
-        return round(self.settings["training"]["batch"] * (first + (last - first) * step / self.n_steps()))
+        return round(self.settings["training"]["batch"] * (first + (last - first) * step / sum(self.rounds())))
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         rng, settings, n = self.rng(step), self.settings["augment"], self.settings["training"]["batch"]

@@ -44,13 +44,16 @@ class Real:
         """Changes with the names of the pictures that training sees."""
         return hashlib.sha256("\n".join(self.train.names).encode()).hexdigest()[:12]
 
-    def n_steps(self) -> int:
+    def _steps(self, epochs: float) -> int:
+        return max(1, round(epochs * len(self.train.images) / self.settings["training"]["batch"]))
+
+    def rounds(self) -> list[int]:
+        """`epochs`, then `further_epochs` of what the last of them were like."""
         training = self.settings["training"]
-        return max(1, round(training["epochs"] * len(self.train.images) / training["batch"]))
+        return [self._steps(training[key]) for key in ("epochs", "further_epochs") if key in training]
 
     def validate_every(self) -> int:
-        training = self.settings["training"]
-        return max(1, round(training["validate_every_epochs"] * len(self.train.images) / training["batch"]))
+        return self._steps(self.settings["training"]["validate_every_epochs"])
 
     def numbers(self, step: int) -> list[int]:
         """The pictures of a step: every one comes once an epoch, in an order that the seed decides."""

@@ -37,8 +37,8 @@ class Renders:
     def network(self) -> torch.nn.Module:
         return UNet(self.frame["channels"], len(self.labels), tuple(self.settings["training"]["channels"]))
 
-    def n_steps(self) -> int:
-        return self.settings["training"]["steps"]
+    def rounds(self) -> list[int]:
+        return [self.settings["training"]["steps"]]
 
     def validate_every(self) -> int:
         return self.settings["training"]["validate_every"]
