@@ -220,7 +220,7 @@ fn measure_and_judge(bencher: Bencher<'_, '_>) {
             .bench_local_values(|detections| {
                 let measured = detections
                     .into_iter()
-                    .map(|detection| scene.calibration.measure(detection))
+                    .map(|detection| scene.calibration.measure(detection, None))
                     .collect::<Result<_, _>>();
                 judge(&scene.view, measured.expect("finite places"))
             });

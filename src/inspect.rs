@@ -13,7 +13,7 @@ use crate::calibration::Calibration;
 use crate::domain::{Finding, Frame, ItemVersion, Reason, StageTimings, Verdict, ViewRecord};
 use crate::model::{Detector, RawOutput};
 use crate::recipe::{Recipe, View};
-use crate::vision::{FlatField, Preparer, VisionError};
+use crate::vision::{FlatField, Picture, Preparer, VisionError};
 
 use view::ViewInspector;
 
@@ -107,6 +107,8 @@ pub struct ViewParts {
     pub calibration: Calibration,
     /// Its flat-field image, where the recipe asks for it.
     pub flat_field: Option<FlatField>,
+    /// The reference picture, where the view names one.
+    pub reference: Option<Picture>,
     /// The view's models, in the recipe's order.
     pub detectors: Vec<Arc<dyn Detector>>,
 }

@@ -275,7 +275,7 @@ mod tests {
             has_mask: false,
         };
         Calibration::scale_only("cam", 1.0)
-            .measure(detection)
+            .measure(detection, None)
             .unwrap()
     }
 
@@ -456,7 +456,9 @@ mod tests {
         let zone = &view(PLAIN, PLAIN).zones[0];
         let mut thin = found("scratch", 0.9, 60.0, 10.0, 30.0);
         assert!(!touches(zone, &thin));
-        let reach = Calibration::scale_only("cam", 1.0).mm_from_px(PointPx { x: 49.0, y: 20.0 });
+        let reach = Calibration::scale_only("cam", 1.0)
+            .projection()
+            .mm_from_px(PointPx { x: 49.0, y: 20.0 });
         thin.outline_mm.push(reach);
         assert!(touches(zone, &thin));
     }

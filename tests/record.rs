@@ -53,6 +53,7 @@ fn record_with_image(n: u32, verdict: Verdict) -> (InspectionRecord, String) {
         image_path: Some(path.clone()),
         verdict,
         note: String::new(),
+        placement: None,
     }];
     (record, path)
 }

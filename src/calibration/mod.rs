@@ -2,15 +2,17 @@
 
 mod file;
 mod lens;
+mod projection;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::config::{ConfigError, sha256_hex};
-use crate::domain::{Detection, ItemVersion, PointMm, PointPx, RectMm, SizePx};
+use crate::domain::{Detection, ItemVersion, Placement, PointMm, RectMm, SizePx};
 
 pub use lens::Lens;
+pub use projection::{Placed, Projection};
 
 /// A valid calibration of one camera.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,23 +184,28 @@ impl Calibration {
         }
     }
 
-    /// Where a pixel of the frame as the camera gave it lies on the part's plane.
-    pub fn mm_from_px(&self, point: PointPx) -> PointMm {
-        let flat = self.lens.map_or(point, |lens| lens.undistort(point));
-        let [x, y, w] = self.mm_from_px.map(|[a, b, c]| a * flat.x + b * flat.y + c);
-        PointMm { x: x / w, y: y / w }
+    /// How the camera sees the part's plane.
+    pub fn projection(&self) -> Projection {
+        Projection::new(self.lens, self.mm_from_px)
     }
 
-    /// Measures a detection on the part's plane.
+    /// Measures a detection on the part's plane. Where the part lies elsewhere than in the reference
+    /// picture, the outline is told as if it lay there, so that zones stay on the part; lengths are the
+    /// same.
     ///
     /// # Errors
     /// [`CalibrationFault::NotFinite`] if a point has no place on the plane.
-    pub fn measure(&self, detection: Detection) -> Result<Measured, CalibrationFault> {
-        let outline_mm: Vec<PointMm> = detection
-            .outline_px
-            .iter()
-            .map(|point| self.mm_from_px(*point))
-            .collect();
+    pub fn measure(
+        &self,
+        detection: Detection,
+        placement: Option<&Placement>,
+    ) -> Result<Measured, CalibrationFault> {
+        let projection = self.projection();
+        let place = |point| {
+            let now = projection.mm_from_px(point);
+            placement.map_or(now, |placement| placement.home_from_now(now))
+        };
+        let outline_mm: Vec<PointMm> = detection.outline_px.iter().copied().map(place).collect();
         let area_mm2 = polygon_area(&outline_mm);
         let region_mm = RectMm::around(&outline_mm);
         let finite = outline_mm
@@ -279,7 +286,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Class, RectPx, Score};
+    use crate::domain::{Class, PointPx, RectPx, Score};
 
     fn mask(outline_px: Vec<PointPx>) -> Detection {
         Detection {
@@ -294,42 +301,7 @@ mod tests {
         }
     }
 
-    fn tilted() -> Calibration {
-        Calibration {
-            lens: Some(Lens {
-                focal_px: [1650.0, 1640.0],
-                center_px: PointPx { x: 511.5, y: 383.5 },
-                distortion: [-0.12, 0.05, 0.0004, -0.0003, 0.0],
-            }),
-            mm_from_px: [[0.2, 0.01, -3.0], [-0.008, 0.21, 4.0], [1e-5, 2e-5, 1.0]],
-            ..Calibration::scale_only("cam", 1.0)
-        }
-    }
-
-    /// The inverse of the plane's homography, then the lens: where the camera sees a place.
-    #[expect(
-        clippy::many_single_char_names,
-        reason = "the textbook's inverse of a 3 x 3 matrix"
-    )]
-    fn px_from_mm(calibration: &Calibration, point: PointMm) -> PointPx {
-        let [[a, b, c], [d, e, f], [g, h, i]] = calibration.mm_from_px;
-        let x = (e * i - f * h) * point.x + (c * h - b * i) * point.y + (b * f - c * e);
-        let y = (f * g - d * i) * point.x + (a * i - c * g) * point.y + (c * d - a * f);
-        let w = (d * h - e * g) * point.x + (b * g - a * h) * point.y + (a * e - b * d);
-        calibration
-            .lens
-            .unwrap()
-            .distort(PointPx { x: x / w, y: y / w })
-    }
-
     proptest! {
-        #[test]
-        fn px_to_mm_and_back_is_the_same_pixel(x in 0.0..1024.0f64, y in 0.0..768.0f64) {
-            let calibration = tilted();
-            let back = px_from_mm(&calibration, calibration.mm_from_px(PointPx { x, y }));
-            prop_assert!((back.x - x).hypot(back.y - y) < 1e-6, "({x}, {y}) came back as {back:?}");
-        }
-
         #[test]
         fn the_hull_finds_the_same_length_as_all_pairs(points in prop::collection::vec((0.0..50.0f64, 0.0..50.0f64), 3..40)) {
             let points: Vec<_> = points.into_iter().map(|(x, y)| PointMm { x, y }).collect();
@@ -342,7 +314,7 @@ mod tests {
     fn a_mask_is_measured_along_itself_and_a_box_along_its_side() {
         let calibration = Calibration::scale_only("cam", 0.5);
         let diamond = [(10., 0.), (20., 10.), (10., 20.), (0., 10.)].map(|(x, y)| PointPx { x, y });
-        let measured = calibration.measure(mask(diamond.to_vec())).unwrap();
+        let measured = calibration.measure(mask(diamond.to_vec()), None).unwrap();
         assert!(
             (measured.length_mm - 10.0).abs() < 1e-9 && (measured.area_mm2 - 50.0).abs() < 1e-9
         );
@@ -353,10 +325,13 @@ mod tests {
             height: 40.0,
         };
         let measured = calibration
-            .measure(Detection {
-                has_mask: false,
-                ..mask(long_box.corners().to_vec())
-            })
+            .measure(
+                Detection {
+                    has_mask: false,
+                    ..mask(long_box.corners().to_vec())
+                },
+                None,
+            )
             .unwrap();
         assert!(
             (measured.length_mm - 20.0).abs() < 1e-9,
@@ -379,7 +354,7 @@ mod tests {
         }
         .corners()
         .to_vec();
-        let fault = horizon.measure(mask(corners)).unwrap_err();
+        let fault = horizon.measure(mask(corners), None).unwrap_err();
         assert!(
             matches!(fault, CalibrationFault::NotFinite { .. }),
             "{fault}"

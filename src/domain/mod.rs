@@ -3,6 +3,7 @@
 mod detection;
 mod frame;
 mod geometry;
+mod placement;
 mod record;
 mod trigger;
 mod verdict;
@@ -10,6 +11,7 @@ mod verdict;
 pub use detection::{Class, Detection, Finding, Grade, Score, ScoreError};
 pub use frame::{Frame, FrameError, PixelFormat};
 pub use geometry::{PointMm, PointPx, RectMm, RectPx, SizePx, polygon_contains};
+pub use placement::Placement;
 pub use record::{InspectionRecord, ItemVersion, StageTimings, ViewRecord, spread};
 pub use trigger::{Name, NameError, Sequence, Trigger};
 pub use verdict::{Reason, Verdict};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Finding, Trigger, Verdict};
+use super::{Finding, Placement, Trigger, Verdict};
 
 /// A recipe, model package or calibration, as it was used: name, version and the hash of its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub struct StageTimings {
     pub capture: Duration,
     /// Fitness of the image.
     pub fitness: Duration,
-    /// Colour, undistort, crop, resize, normalise.
+    /// Finding the part, colour, undistort, crop, resize, normalise.
     pub prepare: Duration,
     /// The model's run.
     pub infer: Duration,
@@ -84,6 +84,8 @@ pub struct ViewRecord {
     pub verdict: Verdict,
     /// What was wrong with the image, model or calibration, with figures; empty if nothing was.
     pub note: String,
+    /// How the part lay, where the recipe finds it first.
+    pub placement: Option<Placement>,
 }
 
 /// The durable record of one inspection.

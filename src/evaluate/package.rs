@@ -44,6 +44,7 @@ pub fn inspector_of(
     let parts = ViewParts {
         calibration: Calibration::scale_only(CAMERA, mm_per_px),
         flat_field: None,
+        reference: None,
         detectors: vec![detector],
     };
     Ok(Inspector::new(recipe, vec![parts])?)

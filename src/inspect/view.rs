@@ -6,22 +6,24 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{Capture, Look, SetupError, ViewParts, with_causes};
-use crate::calibration::{Calibration, CalibrationFault};
+use crate::calibration::{Calibration, CalibrationFault, Placed};
 use crate::config::hex;
 use crate::domain::{
-    Detection, Finding, Frame, ItemVersion, PointPx, Reason, RectPx, SizePx, StageTimings, Verdict,
-    ViewRecord,
+    Detection, Finding, Frame, ItemVersion, Placement, PointPx, Reason, RectPx, SizePx,
+    StageTimings, Verdict, ViewRecord,
 };
 use crate::judge;
 use crate::model::{Detector, ModelError};
 use crate::recipe::{Recipe, Step, View};
-use crate::vision::{self, FlatField, Preparer, VisionError};
+use crate::vision::{self, FlatField, Preparer, Registrar, VisionError};
 
 /// A view, ready to judge its frames.
 pub(super) struct ViewInspector {
     view: View,
     calibration: Calibration,
     flat_field: Option<FlatField>,
+    // Where parts are found first.
+    registrar: Option<Registrar>,
     models: Vec<Model>,
     fingerprint_before: Option<[u8; 32]>,
 }
@@ -50,6 +52,12 @@ struct Course<'a> {
 impl ViewInspector {
     pub(super) fn new(recipe: &Recipe, view: &View, parts: ViewParts) -> Result<Self, SetupError> {
         check_limits(recipe, view, &parts.detectors)?;
+        let unprepared = |cause: VisionError| SetupError::Prepare {
+            part_type: recipe.part_type.to_string(),
+            view: view.name.clone(),
+            cause: Box::new(cause),
+        };
+        let registrar = registrar_of(view, &parts).map_err(unprepared)?;
         let model = |detector: Arc<dyn Detector>| Model {
             tensor: vec![0.0; detector.package().tensor_length()],
             detector,
@@ -59,20 +67,20 @@ impl ViewInspector {
             view: view.clone(),
             calibration: parts.calibration,
             flat_field: parts.flat_field,
+            registrar,
             models: parts.detectors.into_iter().map(model).collect(),
             fingerprint_before: None,
         };
         // With a known image size a wrong region or a missing lens shows now and not at the first part.
         if let Some(size) = this.calibration.image_size {
-            let course = (&this.view, &this.calibration, this.flat_field.as_ref());
+            let setting = Setting {
+                view: &this.view,
+                calibration: &this.calibration,
+                flat_field: this.flat_field.as_ref(),
+                placed: None,
+            };
             for model in &mut this.models {
-                model
-                    .preparer(size, course)
-                    .map_err(|cause| SetupError::Prepare {
-                        part_type: recipe.part_type.to_string(),
-                        view: view.name.clone(),
-                        cause: Box::new(cause),
-                    })?;
+                model.preparer(size, &setting).map_err(unprepared)?;
             }
         }
         Ok(this)
@@ -131,6 +139,7 @@ impl ViewInspector {
             image_path: None,
             verdict: Verdict::Ok,
             note: String::new(),
+            placement: None,
         }
     }
 
@@ -149,12 +158,26 @@ impl ViewInspector {
         timed(&mut course.timings.fitness, || {
             self.check_fitness(&frame, course.record)
         })?;
+        let placed = match &self.registrar {
+            None => None,
+            Some(registrar) => Some(timed(&mut course.timings.prepare, || {
+                registrar.find(&frame)
+            })?),
+        };
+        let placement = placed.map(|placed| placed.placement);
+        course.record.placement = placement;
         let (mut findings, mut verdicts) = (Vec::new(), Vec::new());
         for model in &mut self.models {
-            let setting = (&self.view, &self.calibration, self.flat_field.as_ref());
-            let detections = model.look(&frame, setting, course)?;
+            let setting = Setting {
+                view: &self.view,
+                calibration: &self.calibration,
+                flat_field: self.flat_field.as_ref(),
+                placed,
+            };
+            let detections = model.look(&frame, &setting, course)?;
             let (found, verdict) = timed(&mut course.timings.judge, || {
-                measure_and_judge(&self.view, &self.calibration, detections)
+                let place = (&self.calibration, placement.as_ref());
+                measure_and_judge(&self.view, place, detections)
             })?;
             findings.extend(found);
             verdicts.push(verdict);
@@ -206,20 +229,29 @@ impl ViewInspector {
 }
 
 /// What a view's models have in common.
-type Setting<'a> = (&'a View, &'a Calibration, Option<&'a FlatField>);
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    view: &'a View,
+    calibration: &'a Calibration,
+    flat_field: Option<&'a FlatField>,
+    placed: Option<Placed>,
+}
 
 impl Model {
     /// From the frame to the model's detections in it.
     fn look(
         &mut self,
         frame: &Frame,
-        setting: Setting<'_>,
+        setting: &Setting<'_>,
         course: &mut Course<'_>,
     ) -> Result<Vec<Detection>, Fault> {
         let mut tensor = std::mem::take(&mut self.tensor);
         let prepared = timed(&mut course.timings.prepare, || {
-            self.preparer(frame.size(), setting)
-                .and_then(|preparer| preparer.prepare(frame, &mut tensor))
+            let preparer = self.preparer(frame.size(), setting)?;
+            if let Some(placed) = setting.placed {
+                preparer.follow(placed)?;
+            }
+            preparer.prepare(frame, &mut tensor)
         });
         self.tensor = tensor;
         prepared?;
@@ -236,7 +268,7 @@ impl Model {
             detector.decode(&raw, &original)
         })?;
         (course.see)(&Look {
-            view: setting.0,
+            view: setting.view,
             detector,
             raw: &raw,
             preparer,
@@ -248,8 +280,14 @@ impl Model {
     fn preparer(
         &mut self,
         size: SizePx,
-        (view, calibration, flat_field): Setting<'_>,
+        setting: &Setting<'_>,
     ) -> Result<&mut Preparer, VisionError> {
+        let Setting {
+            view,
+            calibration,
+            flat_field,
+            ..
+        } = *setting;
         let preparer = match self.prepared.take() {
             Some((prepared, preparer)) if prepared == size => preparer,
             _ => Preparer::new(
@@ -298,14 +336,24 @@ fn check_limits(
     })
 }
 
+/// The marks of a view that finds its parts first.
+fn registrar_of(view: &View, parts: &ViewParts) -> Result<Option<Registrar>, VisionError> {
+    let (Some(fixture), Some(reference)) = (&view.fixture, &parts.reference) else {
+        return Ok(None);
+    };
+    let region = view.region.unwrap_or(whole(reference.size));
+    let projection = parts.calibration.projection();
+    Registrar::new(reference, fixture, projection, region).map(Some)
+}
+
 fn measure_and_judge(
     view: &View,
-    calibration: &Calibration,
+    (calibration, placement): (&Calibration, Option<&Placement>),
     detections: Vec<Detection>,
 ) -> Result<(Vec<Finding>, Verdict), CalibrationFault> {
     let measured = detections
         .into_iter()
-        .map(|detection| calibration.measure(detection))
+        .map(|detection| calibration.measure(detection, placement))
         .collect::<Result<_, _>>()?;
     Ok(judge::judge(view, measured))
 }
@@ -343,8 +391,13 @@ impl From<CalibrationFault> for Fault {
 
 impl From<VisionError> for Fault {
     fn from(error: VisionError) -> Self {
+        let reason = if error.is_misplaced() {
+            Reason::Misplaced
+        } else {
+            Reason::ImageUnfit
+        };
         Self {
-            reason: Reason::ImageUnfit,
+            reason,
             note: with_causes(&error),
         }
     }

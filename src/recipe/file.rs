@@ -1,10 +1,11 @@
 //! The recipe file as written, and its checks.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::fixture::FixtureFile;
 use super::{Disagreement, FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, PointMm, RectPx};
@@ -33,6 +34,8 @@ struct ViewFile {
     when_models_disagree: Option<Disagreement>,
     // Left, top, width, height; left out: the whole frame.
     region_px: Option<[f64; 4]>,
+    reference: Option<PathBuf>,
+    fixture: Option<FixtureFile>,
     #[serde(default)]
     prepare: Vec<StepFile>,
     #[serde(default)]
@@ -120,13 +123,13 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Recipe, ConfigError> {
     let views = file
         .views
         .into_iter()
-        .map(|view| check_view(view, &mut checks))
+        .map(|view| check_view(path, view, &mut checks))
         .collect();
     let recipe = part_type.map(|part_type| Recipe::sealed(part_type, file.revision, views, text));
     checks.finish(path, recipe)
 }
 
-fn check_view(file: ViewFile, checks: &mut Checks) -> View {
+fn check_view(path: &Path, file: ViewFile, checks: &mut Checks) -> View {
     let at = format!("views.{}", file.name);
     checks.take(format!("{at}.name"), Name::new(&file.name));
     checks.take(format!("{at}.camera"), Name::new(&file.camera));
@@ -159,7 +162,11 @@ fn check_view(file: ViewFile, checks: &mut Checks) -> View {
         ZONES_MAX,
     );
     checks.no_doubles("zone", file.zones.iter().map(|zone| zone.name.as_str()));
+    let reference = check_reference(&at, &file, checks).map(|name| path.with_file_name(name));
+    let fixture = file.fixture.as_ref();
     View {
+        reference,
+        fixture: fixture.map(|fixture| fixture.check(&at, checks)),
         steps: check_steps(&at, &file.prepare, checks),
         fitness: check_fitness(&at, &file.fitness, checks),
         zones: file
@@ -174,6 +181,23 @@ fn check_view(file: ViewFile, checks: &mut Checks) -> View {
         disagreement,
         outside_zones: file.outside_zones,
     }
+}
+
+fn check_reference<'f>(at: &str, file: &'f ViewFile, checks: &mut Checks) -> Option<&'f Path> {
+    if file.fixture.is_some() && file.reference.is_none() {
+        checks.say(format!(
+            "`{at}.fixture` needs a `reference`: a picture of a part that lies as it should, beside the recipe"
+        ));
+    }
+    let reference = file.reference.as_deref()?;
+    let is_plain = |part| matches!(part, Component::Normal(_));
+    if !reference.components().all(is_plain) {
+        checks.say(format!(
+            "`{at}.reference = {}` leaves the recipe's folder; name a file beside it",
+            reference.display()
+        ));
+    }
+    Some(reference)
 }
 
 fn check_models(at: &str, file: &ViewFile, checks: &mut Checks) -> Disagreement {

@@ -1,13 +1,15 @@
 //! What to look for on a part type: views, preparation, fitness and limits, as written and checked.
 
 mod file;
+mod fixture;
 mod steps;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, sha256_hex};
 use crate::domain::{ItemVersion, Name, PointMm, RectPx};
 
+pub use fixture::Fixture;
 pub use steps::{FitnessLimits, Step};
 
 /// The limit that stands for every class without one of its own.
@@ -34,6 +36,10 @@ pub struct View {
     pub camera: String,
     /// What is judged; `None` is the whole frame.
     pub region: Option<RectPx>,
+    /// A picture of a part that lies as it should.
+    pub reference: Option<PathBuf>,
+    /// Where parts may lie, if they are to be found first; only with a reference.
+    pub fixture: Option<Fixture>,
     /// How the image is prepared.
     pub steps: Vec<Step>,
     /// When the image is fit.
@@ -115,6 +121,11 @@ impl Recipe {
             version: self.revision.to_string(),
             sha256: self.sha256.clone(),
         }
+    }
+
+    /// Lets a file that the recipe names change its hash: what is judged by is all in the record.
+    pub fn include(&mut self, bytes: &[u8]) {
+        self.sha256 = sha256_hex(format!("{} {}", self.sha256, sha256_hex(bytes)).as_bytes());
     }
 
     fn sealed(part_type: Name, revision: u32, views: Vec<View>, text: &str) -> Self {

@@ -3,6 +3,8 @@
 //! Numbers are rounded to what a camera can know, so that the text is short and reads back as the
 //! very same numbers.
 
+mod placement;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +17,8 @@ use crate::domain::{
     Finding, InspectionRecord, ItemVersion, Name, PointPx, RectMm, RectPx, StageTimings, Verdict,
     ViewRecord,
 };
+
+pub use placement::PlacementForm;
 
 /// The number of this form; a changed form gets the next one.
 pub const RECORD_SCHEMA: u32 = 1;
@@ -179,6 +183,9 @@ pub struct ViewForm {
     pub reason: Option<ReasonWord>,
     /// What was wrong, with figures.
     pub note: String,
+    /// How the part lay, where the recipe finds it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementForm>,
 }
 
 /// A recipe, model or calibration as it is written.
@@ -201,7 +208,7 @@ pub struct TimingsForm {
     pub capture_ms: f64,
     /// Fitness of the image.
     pub fitness_ms: f64,
-    /// Colour, undistort, crop, resize, normalise.
+    /// Finding the part, colour, undistort, crop, resize, normalise.
     pub prepare_ms: f64,
     /// The model's run.
     pub infer_ms: f64,
@@ -412,6 +419,7 @@ impl From<&ViewRecord> for ViewForm {
             verdict: view.verdict.into(),
             reason: view.verdict.reason().map(ReasonWord),
             note: cut(&view.note),
+            placement: view.placement.as_ref().map(PlacementForm::from),
         }
     }
 }

@@ -26,8 +26,8 @@ pub use archive::{
 };
 pub use chain::{CHAIN_START, ChainFault, ChainFaultKind};
 pub use form::{
-    FINDINGS_MAX, FindingForm, FormError, ItemForm, OUTLINE_POINTS_MAX, RECORD_SCHEMA, RecordForm,
-    RectForm, TEXT_LENGTH_MAX, TimingsForm, ViewForm,
+    FINDINGS_MAX, FindingForm, FormError, ItemForm, OUTLINE_POINTS_MAX, PlacementForm,
+    RECORD_SCHEMA, RecordForm, RectForm, TEXT_LENGTH_MAX, TimingsForm, ViewForm,
 };
 pub use hold::{Hold, Holds};
 pub use images::{ImageState, KeptImage};

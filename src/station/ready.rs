@@ -15,7 +15,7 @@ use crate::publish::{BrokerError, PublishError};
 use crate::recipe::{Recipe, Step, View};
 use crate::record::RecordError;
 use crate::source::{Camera, Folder, FrameSource, Generator, SourceError, VideoFile, read_picture};
-use crate::vision::FlatField;
+use crate::vision::{FlatField, Picture};
 
 use super::config::{CameraConfig, SourceConfig, Station};
 
@@ -126,6 +126,8 @@ pub enum StationError {
 pub struct Files {
     recipes: Vec<Recipe>,
     calibrations: BTreeMap<String, (Calibration, Option<FlatField>)>,
+    // By their files.
+    references: BTreeMap<PathBuf, Picture>,
     packages: BTreeMap<String, ModelPackage>,
 }
 
@@ -189,14 +191,18 @@ pub fn part_types_of(station: &Station) -> Result<Vec<String>, StationError> {
 /// [`StationError::Files`] with every mistake of every file.
 pub fn files_of(station: &Station) -> Result<Files, StationError> {
     let mut mistakes = Vec::new();
-    let recipes = recipes_of(station, &mut mistakes);
+    let mut recipes = recipes_of(station, &mut mistakes);
     let mut files = Files {
         recipes: Vec::new(),
         calibrations: BTreeMap::new(),
+        references: BTreeMap::new(),
         packages: BTreeMap::new(),
     };
     for view in recipes.iter().flat_map(|recipe| &recipe.views) {
         files.add_parts_of(view, station, &mut mistakes);
+    }
+    for recipe in &mut recipes {
+        files.add_references_of(recipe, &mut mistakes);
     }
     files.recipes = recipes;
     mistakes.sort();
@@ -253,6 +259,9 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
             Some(ViewParts {
                 calibration,
                 flat_field,
+                reference: (view.reference.as_ref())
+                    .and_then(|path| files.references.get(path))
+                    .cloned(),
                 detectors: view.models.iter().map(of_model).collect::<Option<_>>()?,
             })
         });
@@ -299,6 +308,30 @@ impl Files {
         }
     }
 
+    fn add_references_of(&mut self, recipe: &mut Recipe, mistakes: &mut Vec<String>) {
+        let views = recipe
+            .views
+            .iter()
+            .map(|view| (&view.camera, &view.reference));
+        let named = views.filter_map(|(camera, path)| Some((camera.clone(), path.clone()?)));
+        for (camera, path) in named.collect::<Vec<_>>() {
+            let picture = match read_picture(&camera, &path) {
+                Ok(picture) => picture,
+                Err(error) => {
+                    mistakes.push(with_causes(&error));
+                    continue;
+                }
+            };
+            if let Some((calibration, _)) = self.calibrations.get(&camera)
+                && let Err(fault) = calibration.check_size(picture.size)
+            {
+                mistakes.push(format!("the reference `{}`: {fault}", path.display()));
+            }
+            recipe.include(&picture.pixels);
+            self.references.insert(path, picture);
+        }
+    }
+
     /// Replaces the calibrations by a bare scale, so that pictures of any size and camera can be
     /// judged; steps and places that need a calibrated camera are left out and named.
     pub fn without_calibration(&mut self, mm_per_px: f64) -> Vec<String> {
@@ -310,6 +343,9 @@ impl Files {
             view.steps.retain(|step| matches!(step, Step::Clahe { .. }));
             if view.steps.len() < n_before {
                 left_out.push(format!("view `{}`: undistort and flat-field", view.name));
+            }
+            if view.fixture.take().is_some() {
+                left_out.push(format!("view `{}`: finding the part first", view.name));
             }
             if view.region.take().is_some() {
                 left_out.push(format!(

@@ -1,6 +1,6 @@
 //! What can go wrong with pixels, and what to do about it.
 
-use crate::domain::{FrameError, RectPx, SizePx};
+use crate::domain::{FrameError, Placement, RectPx, SizePx};
 
 /// Why pixels could not be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,70 @@ pub enum VisionError {
     RegionUnseen {
         /// How far over the edge of the frame it reaches.
         over_px: f64,
+    },
+    /// The part lies so that the camera does not see all of its region.
+    #[error(
+        "the part lies so that {over_px:.0} px of its region are beyond what the camera sees; see how parts are placed, or make the region smaller"
+    )]
+    PartUnseen {
+        /// How far over the edge of the frame it reaches.
+        over_px: f64,
+    },
+    /// The marks of the reference picture are not in the frame.
+    #[error(
+        "{n_met} of {n_marks} marks of the reference picture were met, alike by {score:.2} (at least {score_min}); is it another part, or does it lie far off?"
+    )]
+    NotFound {
+        /// Marks that agree on a placement.
+        n_met: usize,
+        /// All marks.
+        n_marks: usize,
+        /// How alike they are.
+        score: f64,
+        /// How alike they must be.
+        score_min: f64,
+    },
+    /// The part lies farther off than the recipe allows.
+    #[error(
+        "the part lies {:.1} mm off and is turned by {:.1} degrees, at most {shift_max_mm} mm and {turn_max_deg} degrees are allowed; see how parts are placed",
+        placement.shift_mm(), placement.turn_deg
+    )]
+    TooFar {
+        /// How it lies.
+        placement: Placement,
+        /// The recipe's limit.
+        shift_max_mm: f64,
+        /// The recipe's limit.
+        turn_max_deg: f64,
+    },
+    /// The reference picture has nothing to find a part by.
+    #[error(
+        "the reference picture shows fewer than two places by which a part could be found again; name some in `marks_px`"
+    )]
+    NoMarks,
+    /// A mark is not in the reference picture.
+    #[error(
+        "the mark of {} x {} px at ({}, {}) does not lie in the reference picture of {} x {} px; correct `marks_px`",
+        mark.width, mark.height, mark.x, mark.y, size.width_px, size.height_px
+    )]
+    MarkOutside {
+        /// The mark.
+        mark: RectPx,
+        /// The picture's size.
+        size: SizePx,
+    },
+    /// A mark shows nothing.
+    #[error(
+        "the mark at ({}, {}) is plain: its grey levels scatter by {contrast:.1}, at least {contrast_min} is needed; name another place in `marks_px`",
+        mark.x, mark.y
+    )]
+    MarkPlain {
+        /// The mark.
+        mark: RectPx,
+        /// The standard deviation of its grey levels.
+        contrast: f64,
+        /// The least one.
+        contrast_min: f64,
     },
     /// A step needs the lens and there is none.
     #[error(
@@ -140,6 +204,14 @@ pub enum VisionError {
 }
 
 impl VisionError {
+    /// Whether the part is not where the recipe expects it.
+    pub fn is_misplaced(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. } | Self::TooFar { .. } | Self::PartUnseen { .. }
+        )
+    }
+
     /// For `map_err`: names what was tried.
     pub(super) fn opencv(doing: &'static str) -> impl FnOnce(opencv::Error) -> Self {
         move |source| Self::OpenCv { doing, source }

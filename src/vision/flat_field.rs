@@ -54,69 +54,87 @@ impl FlatField {
     }
 }
 
-/// The gain of each pixel of the window, for each format a frame may have.
+/// The gain of each pixel of the window, worked out when the first frame of a format needs it.
 pub(super) struct Gains {
-    grey: Mat,
-    bgr: Mat,
-    rgb: Mat,
+    flat_field: FlatField,
+    // Grey, blue first, red first.
+    gains: [Option<Mat>; 3],
 }
 
 impl Gains {
-    /// `sample` takes an image of the frame's size to the window, as frames are taken there.
-    pub(super) fn new(
-        flat_field: &FlatField,
-        mut sample: impl FnMut(&View<'_>) -> opencv::Result<Mat>,
-    ) -> opencv::Result<Self> {
-        let picture = &flat_field.picture;
-        let seen = view::of_bytes(&picture.pixels, picture.size, picture.format)?;
-        let mut gain = |code: Option<i32>| -> opencv::Result<Mat> {
-            let mut ordered = Mat::default();
-            match code {
-                Some(code) => imgproc::cvt_color_def(&seen, &mut ordered, code)?,
-                None => seen.copy_to(&mut ordered)?,
-            }
-            let mut levels = Mat::default();
-            ordered.convert_to_def(&mut levels, CV_32F)?;
-            gain_of(&sample(&view::all(&levels)?)?)
-        };
-        let [grey, bgr, rgb] = match picture.format {
-            PixelFormat::Gray8 => [
-                None,
-                Some(imgproc::COLOR_GRAY2BGR),
-                Some(imgproc::COLOR_GRAY2RGB),
-            ],
-            PixelFormat::Bgr8 => [
-                Some(imgproc::COLOR_BGR2GRAY),
-                None,
-                Some(imgproc::COLOR_BGR2RGB),
-            ],
-            PixelFormat::Rgb8 => [
-                Some(imgproc::COLOR_RGB2GRAY),
-                Some(imgproc::COLOR_RGB2BGR),
-                None,
-            ],
-        };
-        Ok(Self {
-            grey: gain(grey)?,
-            bgr: gain(bgr)?,
-            rgb: gain(rgb)?,
-        })
+    pub(super) fn new(flat_field: FlatField) -> Self {
+        Self {
+            flat_field,
+            gains: [const { None }; 3],
+        }
     }
 
-    /// Evens the light of a window.
+    /// The window shows another part of the sheet from now on.
+    pub(super) fn forget(&mut self) {
+        self.gains = [const { None }; 3];
+    }
+
+    /// Works out the gain for windows of this format; `sample` takes an image of the frame's size to the
+    /// window, as frames are taken there.
+    pub(super) fn make_for(
+        &mut self,
+        format: PixelFormat,
+        sample: impl FnOnce(&View<'_>) -> opencv::Result<Mat>,
+    ) -> opencv::Result<()> {
+        let picture = &self.flat_field.picture;
+        let [grey, bgr, rgb] = &mut self.gains;
+        let gain = match format {
+            PixelFormat::Gray8 => grey,
+            PixelFormat::Bgr8 => bgr,
+            PixelFormat::Rgb8 => rgb,
+        };
+        if gain.is_none() {
+            let levels = levels(picture, format)?;
+            *gain = Some(gain_of(&sample(&view::all(&levels)?)?)?);
+        }
+        Ok(())
+    }
+
+    /// Evens the light of a window of a format that the gain was made for.
     pub(super) fn apply(
         &self,
         window: &View<'_>,
         format: PixelFormat,
         evened: &mut Mat,
     ) -> opencv::Result<()> {
+        let [grey, bgr, rgb] = &self.gains;
         let gain = match format {
-            PixelFormat::Gray8 => &self.grey,
-            PixelFormat::Bgr8 => &self.bgr,
-            PixelFormat::Rgb8 => &self.rgb,
+            PixelFormat::Gray8 => grey,
+            PixelFormat::Bgr8 => bgr,
+            PixelFormat::Rgb8 => rgb,
         };
-        core::multiply(window, gain, evened, 1.0, core::CV_8U)
+        match gain {
+            Some(gain) => core::multiply(window, gain, evened, 1.0, core::CV_8U),
+            None => Err(opencv::Error::new(core::StsError, "no gain was made")),
+        }
     }
+}
+
+/// The sheet's picture in the channels of `format`, as numbers.
+fn levels(picture: &Picture, format: PixelFormat) -> opencv::Result<Mat> {
+    use PixelFormat::{Bgr8, Gray8, Rgb8};
+    let code = match (picture.format, format) {
+        (Gray8, Gray8) | (Bgr8, Bgr8) | (Rgb8, Rgb8) => None,
+        (Gray8, Bgr8) => Some(imgproc::COLOR_GRAY2BGR),
+        (Gray8, Rgb8) => Some(imgproc::COLOR_GRAY2RGB),
+        (Bgr8, Gray8) => Some(imgproc::COLOR_BGR2GRAY),
+        (Bgr8, Rgb8) => Some(imgproc::COLOR_BGR2RGB),
+        (Rgb8, Gray8) => Some(imgproc::COLOR_RGB2GRAY),
+        (Rgb8, Bgr8) => Some(imgproc::COLOR_RGB2BGR),
+    };
+    let seen = view::of_bytes(&picture.pixels, picture.size, picture.format)?;
+    let (mut ordered, mut levels) = (Mat::default(), Mat::default());
+    match code {
+        Some(code) => imgproc::cvt_color_def(&seen, &mut ordered, code)?,
+        None => seen.copy_to(&mut ordered)?,
+    }
+    ordered.convert_to_def(&mut levels, CV_32F)?;
+    Ok(levels)
 }
 
 /// Mean over pixel, channel by channel, so that colours keep their balance.

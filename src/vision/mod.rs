@@ -13,8 +13,10 @@ mod fitness;
 mod flat_field;
 mod heat;
 mod input;
+mod marks;
 mod prepare;
 mod regions;
+mod register;
 mod sampling;
 #[cfg(test)]
 mod testing;
@@ -37,6 +39,7 @@ pub use heat::draw_heat;
 pub use input::{Arithmetic, Filter, InputSpec, Interpolation, Resize};
 pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
+pub use register::Registrar;
 pub use thumbnail::{Shift, shift, thumbnail};
 pub use truth::{label_regions, spread_map};
 pub use video::Video;

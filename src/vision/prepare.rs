@@ -14,7 +14,7 @@ use super::input::{Feed, InputSpec, Resize, Rows};
 use super::sampling::{Geometry, Order, Sampling};
 use super::view::{self, PixelRect, View};
 use super::window::Window;
-use crate::calibration::Lens;
+use crate::calibration::{Lens, Placed};
 use crate::domain::{Frame, PixelFormat, PointPx, RectPx, SizePx};
 use crate::recipe::Step;
 
@@ -69,20 +69,20 @@ impl Preparer {
             region,
             window: Window::new(input, region_size),
             lens,
+            placed: None,
         };
         let order = if wanted.one_map {
             Order::OneMap
         } else {
             Order::StepByStep(input.interpolation)
         };
-        let mut sampling = Sampling::new(&geometry, frame_size, order)?;
+        let sampling = Sampling::new(&geometry, frame_size, order)?;
         let gains = match (wanted.flat_field, flat_field) {
             (false, _) => None,
             (true, None) => return Err(VisionError::NoFlatField),
             (true, Some(flat_field)) => {
                 flat_field.check_size(frame_size)?;
-                let gains = Gains::new(&flat_field, |image| sampling.sample_copy(image));
-                Some(gains.map_err(VisionError::opencv("work out the flat field's gains"))?)
+                Some(Gains::new(flat_field))
             }
         };
         let clahe = match wanted.clahe {
@@ -103,6 +103,19 @@ impl Preparer {
             grey: Mat::default(),
             evened: Mat::default(),
         })
+    }
+
+    /// Lets the region follow a part that lies elsewhere than in the reference picture: the frames from
+    /// now on are seen as if it lay there.
+    ///
+    /// # Errors
+    /// [`VisionError::PartUnseen`] if the camera does not see all of the region there.
+    pub fn follow(&mut self, placed: Placed) -> Result<(), VisionError> {
+        self.geometry.placed = Some(placed);
+        if let Some(gains) = &mut self.gains {
+            gains.forget();
+        }
+        self.sampling.aim(&self.geometry, self.frame_size)
     }
 
     /// Writes the model's input for this frame: all planes, padding included.
@@ -128,6 +141,18 @@ impl Preparer {
     ) -> Result<(), VisionError> {
         let failed = || VisionError::opencv("prepare a frame for its model");
         let whole = view::of_bytes(pixels, self.frame_size, format).map_err(failed())?;
+        let turns_grey = self.feed.n_channels() == 1 && format != PixelFormat::Gray8;
+        if let Some(gains) = &mut self.gains {
+            // Before the frame: the sheet goes through the same scratch images.
+            let fed = if turns_grey {
+                PixelFormat::Gray8
+            } else {
+                format
+            };
+            gains
+                .make_for(fed, |image| self.sampling.sample_copy(image))
+                .map_err(failed())?;
+        }
         let as_it_is = Rows::of_part((pixels, format), self.frame_size, self.geometry.region);
         let region = whole.roi(self.geometry.region.to_cv()).map_err(failed())?;
         let sampled = self.sampling.sample(&whole).map_err(failed())?;
@@ -135,7 +160,6 @@ impl Preparer {
         let sampled = match sampled {
             Some(image) if image.depth() == CV_32F => {
                 let is_last = self.gains.is_none() && self.clahe.is_none();
-                let turns_grey = self.feed.n_channels() == 1 && format != PixelFormat::Gray8;
                 if is_last && !turns_grey {
                     let flat = image.reshape(1, 0).map_err(failed())?;
                     let rows = Rows::of_numbers(&flat, format).map_err(failed())?;
@@ -154,7 +178,7 @@ impl Preparer {
             None => region,
         };
 
-        if self.feed.n_channels() == 1 && format != PixelFormat::Gray8 {
+        if turns_grey {
             to_grey(&window, format, &mut self.grey).map_err(failed())?;
             window = view::all(&self.grey).map_err(failed())?;
             (format, is_as_it_is) = (PixelFormat::Gray8, false);

@@ -9,11 +9,14 @@ use super::input::Interpolation;
 use super::view::{PixelRect, View};
 use super::window::Window;
 use super::{VisionError, view};
-use crate::calibration::Lens;
+use crate::calibration::{Lens, Placed};
 use crate::domain::{PointPx, SizePx};
 
 /// How far over the frame's edge an undistorted region may reach: the outermost pixels' own width.
 const OVER_MAX_PX: f64 = 1.0;
+
+/// Pixels between two places of [`Grid`]: `warpAffine` interpolates in steps of 1/32, a multiple of it.
+const GRID: u32 = 16;
 
 /// Where the region lies and how it is scaled into the window.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,8 @@ pub(super) struct Geometry {
     pub(super) window: Window,
     /// The lens, where its distortion is taken out.
     pub(super) lens: Option<Lens>,
+    /// Where the part lies, where the region follows it.
+    pub(super) placed: Option<Placed>,
 }
 
 impl Geometry {
@@ -37,7 +42,9 @@ impl Geometry {
             x: scale(point.x, window.x, window.width, region.width, region.x),
             y: scale(point.y, window.y, window.height, region.height, region.y),
         };
-        self.lens.map_or(straight, |lens| lens.distort(straight))
+        let home = self.lens.map_or(straight, |lens| lens.distort(straight));
+        self.placed
+            .map_or(home, |placed| placed.now_from_home(home))
     }
 
     /// Takes a point of the frame as the camera gave it to the model's input; the way back of
@@ -45,7 +52,10 @@ impl Geometry {
     /// the input.
     pub(super) fn input_from_original(&self, point: PointPx) -> Option<PointPx> {
         let Self { region, window, .. } = *self;
-        let straight = self.lens.map_or(point, |lens| lens.undistort(point));
+        let home = self
+            .placed
+            .map_or(point, |placed| placed.home_from_now(point));
+        let straight = self.lens.map_or(home, |lens| lens.undistort(home));
         let scale = |value: f64, origin: i32, from: i32, to: u32, start: i32| {
             // A share of the region, pixels reaching half a side around their centres.
             let share = (value - f64::from(origin) + 0.5) / f64::from(from);
@@ -71,8 +81,11 @@ pub(super) enum Order {
 /// How pixels come from the frame into the window; scratch images are kept from frame to frame.
 pub(super) struct Sampling {
     region: PixelRect,
+    window_size: SizePx,
+    // The size of what a map gives.
+    mapped_size: SizePx,
     map: Option<Map>,
-    resize: Option<(Size, How)>,
+    how: How,
     mapped: Mat,
     resized: Mat,
 }
@@ -85,9 +98,11 @@ enum How {
 }
 
 /// For each target pixel the place in the frame, as `cv::remap` wants it.
-struct Map {
-    whole: Mat,
-    fraction: Mat,
+enum Map {
+    /// The same for every frame: whole pixels and fractions.
+    Fixed(Mat, Mat),
+    /// Worked out anew for every part.
+    Following(Mat),
 }
 
 impl Sampling {
@@ -101,22 +116,20 @@ impl Sampling {
         order: Order,
     ) -> Result<Self, VisionError> {
         let failed = || VisionError::opencv("work out the map from the frame to the window");
-        let region_size = geometry.region.size();
         let window_size = SizePx {
             width_px: geometry.window.width,
             height_px: geometry.window.height,
         };
-        let mapped_size = geometry.lens.map(|_| match order {
-            Order::StepByStep(_) => region_size,
+        let mapped_size = match order {
+            Order::StepByStep(_) => geometry.region.size(),
             Order::OneMap => window_size,
-        });
-        let map = match mapped_size {
-            None => None,
-            Some(size) => {
-                let places = places(geometry, size);
-                check_seen(&places, frame_size)?;
-                Some(Map::new(size, &places).map_err(failed())?)
-            }
+        };
+        let map = if geometry.lens.is_some() {
+            let places = places(geometry, mapped_size);
+            check_seen(&places, frame_size)?;
+            Some(Map::fixed(mapped_size, &places).map_err(failed())?)
+        } else {
+            None
         };
         let how = match order {
             Order::StepByStep(Interpolation::Area) => How::OpenCv(imgproc::INTER_AREA),
@@ -127,47 +140,69 @@ impl Sampling {
                 How::Antialias(Antialias::new(filter, arithmetic))
             }
         };
-        let resize = if mapped_size.unwrap_or(region_size) == window_size {
-            None
-        } else {
-            let (columns, rows) = view::dimensions(window_size).map_err(failed())?;
-            Some((Size::new(columns, rows), how))
-        };
         Ok(Self {
             region: geometry.region,
+            window_size,
+            mapped_size,
             map,
-            resize,
+            how,
             mapped: Mat::default(),
             resized: Mat::default(),
         })
     }
 
+    /// Aims at the part where it lies now.
+    ///
+    /// # Errors
+    /// [`VisionError::PartUnseen`] if a part of the region is not in the camera's picture any more.
+    pub(super) fn aim(
+        &mut self,
+        geometry: &Geometry,
+        frame_size: SizePx,
+    ) -> Result<(), VisionError> {
+        let grid = Grid::new(geometry, self.mapped_size);
+        let over_px = over_px(&grid.places, frame_size);
+        if OVER_MAX_PX < over_px {
+            return Err(VisionError::PartUnseen { over_px });
+        }
+        let exact = grid.enlarged(self.mapped_size);
+        let exact = exact.map_err(VisionError::opencv("work out the map to the part"))?;
+        self.map = Some(Map::Following(exact));
+        Ok(())
+    }
+
     /// Times that pixels are written; 0 where the window is a part of the frame as it is.
     pub(super) fn copies(&self) -> u32 {
-        u32::from(self.map.is_some()) + u32::from(self.resize.is_some())
+        u32::from(self.map.is_some()) + u32::from(self.is_resized())
+    }
+
+    fn is_resized(&self) -> bool {
+        let before = match self.map {
+            None => self.region.size(),
+            Some(_) => self.mapped_size,
+        };
+        before != self.window_size
     }
 
     /// The window's pixels; `None` where they are the region of the frame as it is.
     pub(super) fn sample(&mut self, frame: &View<'_>) -> opencv::Result<Option<&Mat>> {
+        let is_resized = self.is_resized();
         if let Some(map) = &self.map {
-            imgproc::remap(
-                frame,
-                &mut self.mapped,
-                &map.whole,
-                &map.fraction,
-                imgproc::INTER_LINEAR,
-                BORDER_REPLICATE,
-                Scalar::default(),
-            )?;
+            map.apply(frame, &mut self.mapped)?;
+            if !is_resized {
+                return Ok(Some(&self.mapped));
+            }
         }
-        let Some((size, how)) = &mut self.resize else {
-            return Ok(self.map.is_some().then_some(&self.mapped));
-        };
+        if !is_resized {
+            return Ok(None);
+        }
+        let (columns, rows) = view::dimensions(self.window_size)?;
+        let size = Size::new(columns, rows);
         if self.map.is_some() {
-            how.resize(&self.mapped, &mut self.resized, *size)?;
+            self.how.resize(&self.mapped, &mut self.resized, size)?;
         } else {
             let part = frame.roi(self.region.to_cv())?;
-            how.resize(&part, &mut self.resized, *size)?;
+            self.how.resize(&part, &mut self.resized, size)?;
         }
         Ok(Some(&self.resized))
     }
@@ -197,9 +232,9 @@ impl How {
     }
 }
 
-/// Where each pixel of the region lies in the frame, the region being scaled to `size`.
-fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
-    let scaled = Geometry {
+/// The geometry with the region scaled to `size`, without padding.
+fn scaled(geometry: &Geometry, size: SizePx) -> Geometry {
+    Geometry {
         window: Window {
             x: 0,
             y: 0,
@@ -207,7 +242,12 @@ fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
             height: size.height_px,
         },
         ..*geometry
-    };
+    }
+}
+
+/// Where each pixel of the region lies in the frame, the region being scaled to `size`.
+fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
+    let scaled = scaled(geometry, size);
     (0..size.height_px)
         .flat_map(|y| (0..size.width_px).map(move |x| (x, y)))
         .map(|(x, y)| {
@@ -219,9 +259,58 @@ fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
         .collect()
 }
 
-fn check_seen(places: &[PointPx], frame_size: SizePx) -> Result<(), VisionError> {
+/// The places of every so many pixels; lens and plane bend so little in between that straight lines
+/// are true to a hundredth of a pixel, at a hundredth of the work.
+struct Grid {
+    size: SizePx,
+    places: Vec<PointPx>,
+}
+
+impl Grid {
+    fn new(geometry: &Geometry, size: SizePx) -> Self {
+        let scaled = scaled(geometry, size);
+        // One more than the last pixel needs, so that every pixel has a neighbour on both sides.
+        let [columns, rows] = [size.width_px, size.height_px].map(|side| side.div_ceil(GRID) + 1);
+        let places = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+        let places = places.map(|(x, y)| {
+            scaled.original_from_input(PointPx {
+                x: f64::from(x * GRID),
+                y: f64::from(y * GRID),
+            })
+        });
+        Self {
+            places: places.collect(),
+            size: SizePx {
+                width_px: columns,
+                height_px: rows,
+            },
+        }
+    }
+
+    fn enlarged(&self, size: SizePx) -> opencv::Result<Mat> {
+        let coarse = float_places(self.size, &self.places)?;
+        let (columns, rows) = view::dimensions(size)?;
+        // `warpAffine` knows 32 steps between two places, of which these take every second one.
+        let step = 1.0 / f64::from(GRID);
+        let back = Mat::from_slice_2d(&[[step, 0.0, 0.0], [0.0, step, 0.0]])?;
+        let mut exact = Mat::default();
+        imgproc::warp_affine(
+            &coarse,
+            &mut exact,
+            &back,
+            Size::new(columns, rows),
+            imgproc::INTER_LINEAR | imgproc::WARP_INVERSE_MAP,
+            BORDER_REPLICATE,
+            Scalar::default(),
+        )?;
+        Ok(exact)
+    }
+}
+
+/// How far the places lie over the frame's edge at most; 0 where all are seen.
+fn over_px(places: &[PointPx], frame_size: SizePx) -> f64 {
     let over = |value: f64, side: u32| (-value).max(value - f64::from(side) + 1.0);
-    let over_px = places
+    places
         .iter()
         .map(|place| over(place.x, frame_size.width_px).max(over(place.y, frame_size.height_px)))
         .fold(0.0, |most: f64, over| {
@@ -230,7 +319,11 @@ fn check_seen(places: &[PointPx], frame_size: SizePx) -> Result<(), VisionError>
             } else {
                 f64::INFINITY
             }
-        });
+        })
+}
+
+fn check_seen(places: &[PointPx], frame_size: SizePx) -> Result<(), VisionError> {
+    let over_px = over_px(places, frame_size);
     if OVER_MAX_PX < over_px {
         return Err(VisionError::RegionUnseen { over_px });
     }
@@ -238,19 +331,99 @@ fn check_seen(places: &[PointPx], frame_size: SizePx) -> Result<(), VisionError>
 }
 
 impl Map {
-    fn new(size: SizePx, places: &[PointPx]) -> opencv::Result<Self> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "32 bits hold the coordinates of a frame to a thousandth of a pixel"
-        )]
-        let points: Vec<Vec2f> = places
-            .iter()
-            .map(|place| Vec2f::from_array([place.x as f32, place.y as f32]))
-            .collect();
-        let (columns, rows) = view::dimensions(size)?;
-        let exact = Mat::new_rows_cols_with_data(rows, columns, &points)?;
+    fn fixed(size: SizePx, places: &[PointPx]) -> opencv::Result<Self> {
+        let exact = float_places(size, places)?;
         let (mut whole, mut fraction) = (Mat::default(), Mat::default());
         imgproc::convert_maps_def(&exact, &Mat::default(), &mut whole, &mut fraction, CV_16SC2)?;
-        Ok(Self { whole, fraction })
+        Ok(Self::Fixed(whole, fraction))
+    }
+
+    fn apply(&self, frame: &View<'_>, mapped: &mut Mat) -> opencv::Result<()> {
+        let none = Mat::default();
+        let (places, fraction) = match self {
+            Self::Fixed(whole, fraction) => (whole, fraction),
+            Self::Following(exact) => (exact, &none),
+        };
+        let (linear, nothing) = (imgproc::INTER_LINEAR, Scalar::default());
+        imgproc::remap(
+            frame,
+            mapped,
+            places,
+            fraction,
+            linear,
+            BORDER_REPLICATE,
+            nothing,
+        )
+    }
+}
+
+/// Places as an image of two channels.
+fn float_places(size: SizePx, places: &[PointPx]) -> opencv::Result<Mat> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "32 bits hold the coordinates of a frame to a thousandth of a pixel"
+    )]
+    let points: Vec<Vec2f> = places
+        .iter()
+        .map(|place| Vec2f::from_array([place.x as f32, place.y as f32]))
+        .collect();
+    let (columns, rows) = view::dimensions(size)?;
+    Mat::new_rows_cols_with_data(rows, columns, &points)?.try_clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::Projection;
+    use crate::domain::{Placement, PointMm, RectPx};
+
+    #[test]
+    fn straight_lines_between_the_grids_places_are_true_to_a_hundredth_of_a_pixel() {
+        let lens = Lens {
+            focal_px: [1650.0, 1640.0],
+            center_px: PointPx { x: 511.5, y: 383.5 },
+            distortion: [-0.2, 0.08, 0.001, -0.0007, 0.0],
+        };
+        let plane = [[0.2, 0.01, -3.0], [-0.008, 0.21, 4.0], [4e-5, 8e-5, 1.0]];
+        let placement = Placement {
+            pivot: PointMm { x: 90.0, y: 70.0 },
+            shift: PointMm { x: 4.0, y: -3.0 },
+            turn_deg: 4.0,
+            score: 1.0,
+        };
+        let frame_size = SizePx {
+            width_px: 1024,
+            height_px: 768,
+        };
+        let region = RectPx {
+            x: 100.0,
+            y: 80.0,
+            width: 801.0,
+            height: 607.0,
+        };
+        let geometry = Geometry {
+            region: PixelRect::within(region, frame_size).unwrap(),
+            window: Window {
+                x: 0,
+                y: 0,
+                width: 400,
+                height: 300,
+            },
+            lens: Some(lens),
+            placed: Some(Placed {
+                projection: Projection::new(Some(lens), plane),
+                placement,
+            }),
+        };
+        let size = geometry.region.size();
+        let found = Grid::new(&geometry, size).enlarged(size).unwrap();
+        let found = found.data_typed::<Vec2f>().unwrap();
+        let exact = places(&geometry, size);
+        assert_eq!(found.len(), exact.len());
+        let off_px = exact.iter().zip(found).map(|(exact, found)| {
+            (exact.x - f64::from(found[0])).hypot(exact.y - f64::from(found[1]))
+        });
+        let most_px = off_px.fold(0.0, f64::max);
+        assert!(most_px < 0.01, "{most_px} px");
     }
 }

@@ -77,6 +77,7 @@ fn record(verdict: Verdict, findings: Vec<Finding>) -> InspectionRecord {
             image_path: Some("2026/11/22/0193-top.jpg".into()),
             verdict,
             note: String::new(),
+            placement: None,
         }],
         recipe: Some(item("b-pillar")),
         models: vec![item("crack")],

@@ -5,6 +5,8 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
+use crate::calibration::Projection;
+use crate::domain::{Placement, PointMm};
 use crate::vision::{Interpolation, Resize};
 
 const FRAME: SizePx = SizePx {
@@ -468,4 +470,81 @@ fn a_preparer_can_be_handed_to_a_thread() {
     fn is_send<T: Send>() {}
     is_send::<Preparer>();
     is_send::<FlatField>();
+}
+
+/// A part that lies elsewhere, in front of a camera that looks askew through the lens.
+fn placed() -> Placed {
+    let plane = [[0.2, 0.006, -1.0], [0.004, 0.21, -3.0], [1e-4, 6e-5, 1.0]];
+    let placement = Placement {
+        pivot: PointMm { x: 30.0, y: 22.0 },
+        shift: PointMm { x: 2.3, y: -1.7 },
+        turn_deg: 3.5,
+        score: 1.0,
+    };
+    Placed {
+        projection: Projection::new(Some(LENS), plane),
+        placement,
+    }
+}
+
+#[test]
+fn a_part_that_lies_elsewhere_gives_the_input_of_one_that_lies_right() {
+    let placed = placed();
+    let level = |x: f64, y: f64| 120.0 + 50.0 * (x / 7.0).sin() + 40.0 * (y / 9.0).cos();
+    let home = frame_of(FRAME, PixelFormat::Gray8, |x, y, _| level(x, y));
+    let now = frame_of(FRAME, PixelFormat::Gray8, |x, y, _| {
+        let home = placed.home_from_now(PointPx { x, y });
+        level(home.x, home.y)
+    });
+    let sheet = |x: f64, y: f64| 90.0 + 0.3 * x + 0.2 * y;
+    for steps in [
+        vec![],
+        vec![Step::Undistort],
+        vec![Step::Undistort, Step::OneMap],
+        vec![Step::Undistort, Step::FlatField],
+    ] {
+        let input = input(160, 120, 1);
+        let is_lit = steps.contains(&Step::FlatField);
+        let lit = |frame: &Frame| {
+            let mut pixels = frame.pixels().to_vec();
+            for (n, value) in pixels.iter_mut().enumerate().filter(|_| is_lit) {
+                let (x, y) = ((n % 320) as f64, (n / 320) as f64);
+                let level = f64::from(*value) * sheet(x, y) / 255.0;
+                *value = u8::try_from(view::pixel(level.round()).unwrap()).unwrap();
+            }
+            Frame::new("c", FRAME, PixelFormat::Gray8, pixels, Instant::now()).unwrap()
+        };
+        let sheet = frame_of(FRAME, PixelFormat::Gray8, |x, y, _| sheet(x, y));
+        let flat_field = FlatField::new(Picture {
+            size: FRAME,
+            format: PixelFormat::Gray8,
+            pixels: sheet.pixels().to_vec(),
+        })
+        .unwrap();
+        let flat_field = is_lit.then_some(flat_field);
+        let mut preparer =
+            Preparer::new(FRAME, REGION, &steps, Some(&LENS), flat_field, &input).unwrap();
+        let (mut expected, mut found) = (vec![0.0; 160 * 120], vec![0.0; 160 * 120]);
+        preparer.prepare(&lit(&home), &mut expected).unwrap();
+        preparer.follow(placed).unwrap();
+        preparer.prepare(&lit(&now), &mut found).unwrap();
+        let off = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        let most = off.fold(0.0, f32::max);
+        // Sampled once more between pixels, rounded to whole grey levels once more.
+        assert!(most < 4.0, "{steps:?}: {most} grey levels off");
+        let (x, y) = (71.0, 44.0);
+        let there = preparer.original_from_input(PointPx { x, y });
+        let back = preparer.input_from_original(there).unwrap();
+        assert!((back.x - x).hypot(back.y - y) < 1e-4, "{back:?}");
+    }
+}
+
+#[test]
+fn a_region_that_follows_its_part_out_of_the_picture_is_said() {
+    let mut preparer = Preparer::new(FRAME, REGION, &[], None, None, &input(160, 120, 1)).unwrap();
+    let mut far = placed();
+    far.placement.shift.x = 25.0;
+    let error = preparer.follow(far).unwrap_err();
+    assert!(matches!(error, VisionError::PartUnseen { .. }), "{error}");
+    assert!(error.is_misplaced());
 }
