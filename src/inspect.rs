@@ -2,6 +2,7 @@
 //!
 //! `run`, `replay`, the benches and the tests all call [`Inspector::inspect`].
 
+mod drift;
 mod view;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::calibration::Calibration;
 use crate::domain::{Finding, Frame, ItemVersion, Reason, StageTimings, Verdict, ViewRecord};
+use crate::judge::judge_part;
 use crate::model::{Detector, RawOutput};
 use crate::recipe::{Recipe, View};
 use crate::vision::{FlatField, Picture, Preparer, VisionError};
@@ -43,6 +45,8 @@ pub struct Inspection {
     pub views: Vec<ViewRecord>,
     /// How long the stages took, views added up; `total` is left to the station.
     pub timings: StageTimings,
+    /// What a person should know of where parts have come to lie; empty if nothing.
+    pub drifts: Vec<String>,
 }
 
 /// Why a recipe cannot be inspected with what is there.
@@ -121,6 +125,7 @@ impl Inspection {
             findings: Vec::new(),
             views: Vec::new(),
             timings: StageTimings::default(),
+            drifts: Vec::new(),
         }
     }
 }
@@ -187,10 +192,13 @@ impl Inspector {
                 took: Duration::ZERO,
             });
             let (record, findings) = view.judge(capture, now_utc, &mut inspection.timings, see);
+            inspection.drifts.extend(view.drift(&record));
             inspection.findings.extend(findings);
             inspection.verdict = inspection.verdict.worse(record.verdict);
             inspection.views.push(record);
         }
+        let together = judge_part(&self.recipe.part_limits, &mut inspection.findings);
+        inspection.verdict = inspection.verdict.worse(together);
         inspection
     }
 }

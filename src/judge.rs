@@ -1,8 +1,12 @@
 //! Measured detections and the recipe's limits into findings and a verdict. Pure.
 
+mod part;
+
 use crate::calibration::Measured;
 use crate::domain::{Finding, Grade, PointMm, Reason, Verdict, polygon_contains};
 use crate::recipe::{Disagreement, Limit, Outside, View, Zone};
+
+pub use part::judge_part;
 
 /// The zone that findings outside all zones are listed under.
 pub const OUTSIDE: &str = "outside";
@@ -57,7 +61,11 @@ pub fn agree(disagreement: Disagreement, verdicts: &[Verdict]) -> Verdict {
 
 /// The verdict that graded findings stand for.
 fn verdict_of(findings: &[Finding]) -> Verdict {
-    match findings.iter().map(|finding| finding.grade).max() {
+    verdict_of_grade(findings.iter().map(|finding| finding.grade).max())
+}
+
+fn verdict_of_grade(worst: Option<Grade>) -> Verdict {
+    match worst {
         Some(Grade::Reject) => Verdict::Ng,
         Some(Grade::Doubtful) => Verdict::Indeterminate(Reason::Doubtful),
         Some(Grade::Tolerated) | None => Verdict::Ok,

@@ -10,6 +10,7 @@ mod init;
 mod line;
 mod model;
 mod print;
+mod recipe;
 mod record;
 mod replay;
 mod run;
@@ -95,6 +96,9 @@ enum Task {
     Check(check::CheckArgs),
     /// Teaches an anomaly model from pictures of good parts only.
     Teach(teach::TeachArgs),
+    /// Looks at a station's recipes.
+    #[command(subcommand)]
+    Recipe(recipe::RecipeCommand),
     /// Looks into a record store: proves its chain, finds, exports and holds records.
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -183,6 +187,7 @@ pub(crate) fn main() -> ExitCode {
         Task::Command(args) => command::command(&args),
         Task::Check(args) => Ok(check::check(&args)),
         Task::Teach(args) => teach::teach(&args),
+        Task::Recipe(command) => recipe::recipe(&command),
         Task::Record(command) => record::record(&command),
         Task::Model(command) => model::model(&command),
         Task::Broker(args) => broker::broker(&args),

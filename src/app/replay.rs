@@ -109,6 +109,9 @@ fn judge_all(
         if !args.no_pictures {
             draw(args, &replayed, images)?;
         }
+        for drift in &replayed.drifts {
+            bar.suspend(|| note(drift));
+        }
         summary.count(&replayed, images);
         lines.push(line);
         bar.inc(1);

@@ -37,6 +37,20 @@ pub struct StageTimings {
 }
 
 impl StageTimings {
+    /// Both together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            capture: self.capture + other.capture,
+            fitness: self.fitness + other.fitness,
+            prepare: self.prepare + other.prepare,
+            infer: self.infer + other.infer,
+            decode: self.decode + other.decode,
+            judge: self.judge + other.judge,
+            total: self.total + other.total,
+        }
+    }
+
     /// Median, 95th percentile and maximum of each stage over many parts, under the names for people.
     pub fn spreads(parts: &[Self]) -> [(&'static str, [Duration; 3]); 7] {
         let stage = |name, of: fn(&Self) -> Duration| {

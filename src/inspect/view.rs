@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::drift::Drift;
 use super::{Capture, Look, SetupError, ViewParts, with_causes};
 use crate::calibration::{Calibration, CalibrationFault, Placed};
 use crate::config::hex;
@@ -24,6 +25,7 @@ pub(super) struct ViewInspector {
     flat_field: Option<FlatField>,
     // Where parts are found first.
     registrar: Option<Registrar>,
+    drift: Drift,
     models: Vec<Model>,
     fingerprint_before: Option<[u8; 32]>,
 }
@@ -68,6 +70,7 @@ impl ViewInspector {
             calibration: parts.calibration,
             flat_field: parts.flat_field,
             registrar,
+            drift: Drift::default(),
             models: parts.detectors.into_iter().map(model).collect(),
             fingerprint_before: None,
         };
@@ -127,6 +130,13 @@ impl ViewInspector {
                 (record, Vec::new())
             }
         }
+    }
+
+    /// Where the view's parts have come to lie, if a person should know.
+    pub(super) fn drift(&mut self, record: &ViewRecord) -> Option<String> {
+        let fixture = self.view.fixture.as_ref()?;
+        let text = (self.drift).saw(record.placement.as_ref()?, fixture.drift_max_mm)?;
+        Some(format!("view `{}`: {text}", self.view.name))
     }
 
     fn record(&self) -> ViewRecord {

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::fixture::FixtureFile;
+use super::limits::{LimitSetsFile, LimitsFile, PartLimitFile, check_limits, check_part_limit};
 use super::{Disagreement, FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, PointMm, RectPx};
@@ -22,7 +23,19 @@ struct RecipeFile {
     revision: u32,
     #[serde(default)]
     views: Vec<ViewFile>,
+    #[serde(default)]
+    limit_sets: LimitSets,
+    limit_sets_from: Option<PathBuf>,
+    #[serde(default)]
+    part_limits: BTreeMap<String, PartLimitFile>,
 }
+
+/// Limits that zones share, by name: as written, and checked.
+type LimitSets = BTreeMap<String, LimitsFile>;
+type Sets = BTreeMap<String, Vec<(String, Limit)>>;
+
+/// Gives the text of another file that a recipe names.
+pub(super) type Read<'r> = dyn FnMut(&Path) -> Result<String, ConfigError> + 'r;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,29 +103,14 @@ struct ZoneFile {
     name: String,
     polygon_mm: Option<Vec<[f64; 2]>>,
     #[serde(default)]
-    limits: BTreeMap<String, LimitFile>,
+    limits: LimitsFile,
+    limit_set: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitFile {
-    score_doubtful: f32,
-    score_reject: f32,
-    length_max_mm: Option<f64>,
-    area_max_mm2: Option<f64>,
-    count_max: Option<u32>,
-    spacing_min_mm: Option<f64>,
-}
-
-pub(super) fn parse(path: &Path, text: &str) -> Result<Recipe, ConfigError> {
+pub(super) fn parse(path: &Path, text: &str, read: &mut Read<'_>) -> Result<Recipe, ConfigError> {
     let file: RecipeFile = config::parse(path, text)?;
     let mut checks = Checks::default();
-    if file.schema != SCHEMA {
-        checks.say(format!(
-            "`schema = {}` is unknown; this version reads {SCHEMA}",
-            file.schema
-        ));
-    }
+    check_schema("", file.schema, &mut checks);
     checks.range("revision", file.revision, 1, u32::MAX);
     let part_type = checks.take("part_type", Name::new(&file.part_type));
     if file.views.is_empty() {
@@ -120,16 +118,80 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Recipe, ConfigError> {
     }
     checks.range("number of views", file.views.len(), 0, VIEWS_MAX);
     checks.no_doubles("view", file.views.iter().map(|view| view.name.as_str()));
+    check_sets_used(&file, &mut checks);
+    let mut sets = check_sets(&file.limit_sets, &mut checks);
+    let mut also_read = None;
+    if let Some(name) = &file.limit_sets_from {
+        let shared = beside(path, "limit_sets_from", name, &mut checks);
+        let text = read(&shared)?;
+        let file: LimitSetsFile = config::parse(&shared, &text)?;
+        check_schema(&format!("{}: ", name.display()), file.schema, &mut checks);
+        for (name, limits) in check_sets(&file.limit_sets, &mut checks) {
+            // The recipe's own set of a name goes before the shared one.
+            sets.entry(name).or_insert(limits);
+        }
+        also_read = Some(text);
+    }
+    let part_limits = file.part_limits.iter().map(|(class, limit)| {
+        let at = format!("part_limits.{class}");
+        (class.clone(), check_part_limit(&at, limit, &mut checks))
+    });
+    let part_limits = part_limits.collect();
     let views = file
         .views
         .into_iter()
-        .map(|view| check_view(path, view, &mut checks))
+        .map(|view| check_view(path, view, &sets, &mut checks))
         .collect();
-    let recipe = part_type.map(|part_type| Recipe::sealed(part_type, file.revision, views, text));
+    let recipe = part_type.map(|part_type| {
+        let mut recipe = Recipe::sealed(part_type, file.revision, (views, part_limits), text);
+        if let Some(text) = also_read {
+            recipe.include(text.as_bytes());
+        }
+        recipe
+    });
     checks.finish(path, recipe)
 }
 
-fn check_view(path: &Path, file: ViewFile, checks: &mut Checks) -> View {
+fn check_schema(file: &str, schema: u32, checks: &mut Checks) {
+    if schema != SCHEMA {
+        checks.say(format!(
+            "{file}`schema = {schema}` is unknown; this version reads {SCHEMA}"
+        ));
+    }
+}
+
+fn check_sets(files: &LimitSets, checks: &mut Checks) -> Sets {
+    let mut check = |name: &String, file| check_limits(&format!("limit_sets.{name}"), file, checks);
+    files
+        .iter()
+        .map(|(name, file)| (name.clone(), check(name, file)))
+        .collect()
+}
+
+/// A set of the recipe's own that no zone names is most likely misspelt.
+fn check_sets_used(file: &RecipeFile, checks: &mut Checks) {
+    let zones = file.views.iter().flat_map(|view| &view.zones);
+    let used: Vec<&String> = zones.filter_map(|zone| zone.limit_set.as_ref()).collect();
+    for name in file.limit_sets.keys().filter(|name| !used.contains(name)) {
+        checks.say(format!(
+            "`limit_sets.{name}` is used by no zone; write `limit_set = \"{name}\"` in one, or take it out"
+        ));
+    }
+}
+
+/// A file beside the recipe.
+fn beside(path: &Path, key: &str, name: &Path, checks: &mut Checks) -> PathBuf {
+    let is_plain = |part| matches!(part, Component::Normal(_));
+    if !name.components().all(is_plain) {
+        checks.say(format!(
+            "`{key} = {}` leaves the recipe's folder; name a file beside it",
+            name.display()
+        ));
+    }
+    path.with_file_name(name)
+}
+
+fn check_view(path: &Path, file: ViewFile, sets: &Sets, checks: &mut Checks) -> View {
     let at = format!("views.{}", file.name);
     checks.take(format!("{at}.name"), Name::new(&file.name));
     checks.take(format!("{at}.camera"), Name::new(&file.camera));
@@ -162,7 +224,7 @@ fn check_view(path: &Path, file: ViewFile, checks: &mut Checks) -> View {
         ZONES_MAX,
     );
     checks.no_doubles("zone", file.zones.iter().map(|zone| zone.name.as_str()));
-    let reference = check_reference(&at, &file, checks).map(|name| path.with_file_name(name));
+    let reference = check_reference(path, &at, &file, checks);
     let fixture = file.fixture.as_ref();
     View {
         reference,
@@ -172,7 +234,7 @@ fn check_view(path: &Path, file: ViewFile, checks: &mut Checks) -> View {
         zones: file
             .zones
             .into_iter()
-            .map(|zone| check_zone(&at, zone, checks))
+            .map(|zone| check_zone(&at, zone, sets, checks))
             .collect(),
         name: file.name,
         camera: file.camera,
@@ -183,21 +245,14 @@ fn check_view(path: &Path, file: ViewFile, checks: &mut Checks) -> View {
     }
 }
 
-fn check_reference<'f>(at: &str, file: &'f ViewFile, checks: &mut Checks) -> Option<&'f Path> {
+fn check_reference(path: &Path, at: &str, file: &ViewFile, checks: &mut Checks) -> Option<PathBuf> {
     if file.fixture.is_some() && file.reference.is_none() {
         checks.say(format!(
             "`{at}.fixture` needs a `reference`: a picture of a part that lies as it should, beside the recipe"
         ));
     }
-    let reference = file.reference.as_deref()?;
-    let is_plain = |part| matches!(part, Component::Normal(_));
-    if !reference.components().all(is_plain) {
-        checks.say(format!(
-            "`{at}.reference = {}` leaves the recipe's folder; name a file beside it",
-            reference.display()
-        ));
-    }
-    Some(reference)
+    let reference = file.reference.as_deref();
+    reference.map(|name| beside(path, &format!("{at}.reference"), name, checks))
 }
 
 fn check_models(at: &str, file: &ViewFile, checks: &mut Checks) -> Disagreement {
@@ -286,14 +341,29 @@ fn check_fitness(at: &str, file: &FitnessFile, checks: &mut Checks) -> FitnessLi
     }
 }
 
-fn check_zone(at: &str, file: ZoneFile, checks: &mut Checks) -> Zone {
+fn check_zone(at: &str, file: ZoneFile, sets: &Sets, checks: &mut Checks) -> Zone {
     let at = format!("{at}.zones.{}", file.name);
     checks.take(format!("{at}.name"), Name::new(&file.name));
-    if file.limits.is_empty() {
+    if file.limits.is_empty() && file.limit_set.is_none() {
         checks.say(format!(
-            "`{at}` has no limits; write `[views.zones.limits.\"*\"]` for any class"
+            "`{at}` has no limits; write `[views.zones.limits.\"*\"]` for any class, or `limit_set`"
         ));
     }
+    let set = file.limit_set.as_ref();
+    let shared_limits = set.map(|name| {
+        sets.get(name).cloned().unwrap_or_else(|| {
+            let there: Vec<String> = sets.keys().map(|name| format!("`{name}`")).collect();
+            let there = if there.is_empty() {
+                "there is none".to_owned()
+            } else {
+                there.join(", ")
+            };
+            checks.say(format!(
+                "`{at}.limit_set = {name}` is no `[limit_sets.{name}]`: {there}"
+            ));
+            Vec::new()
+        })
+    });
     let polygon_mm = file.polygon_mm.map(|points| {
         if points.len() < 3 || points.iter().flatten().any(|value| !value.is_finite()) {
             checks.say(format!(
@@ -302,59 +372,21 @@ fn check_zone(at: &str, file: ZoneFile, checks: &mut Checks) -> Zone {
         }
         points.into_iter().map(|[x, y]| PointMm { x, y }).collect()
     });
-    let limits = file
-        .limits
-        .into_iter()
-        .map(|(class, limit)| {
-            let limit = check_limit(&format!("{at}.limits.{class}"), &limit, checks);
-            (class, limit)
-        })
-        .collect();
     Zone {
+        limits: check_limits(&format!("{at}.limits"), &file.limits, checks),
+        shared_limits: shared_limits.unwrap_or_default(),
         name: file.name,
         polygon_mm,
-        limits,
-    }
-}
-
-fn check_limit(at: &str, file: &LimitFile, checks: &mut Checks) -> Limit {
-    let mut at_least_0 = |name: &str, value: Option<f64>| {
-        value.map(|value| checks.range(format!("{at}.{name}"), value, 0.0, 1e6))
-    };
-    let length_max_mm = at_least_0("length_max_mm", file.length_max_mm);
-    let area_max_mm2 = at_least_0("area_max_mm2", file.area_max_mm2);
-    let spacing_min_mm = at_least_0("spacing_min_mm", file.spacing_min_mm);
-    if length_max_mm.is_none()
-        && area_max_mm2.is_none()
-        && (file.count_max.is_some() || spacing_min_mm.is_some())
-    {
-        checks.say(format!(
-            "`{at}`: `count_max` and `spacing_min_mm` are about findings within a size; add `length_max_mm` or `area_max_mm2`"
-        ));
-    }
-    Limit {
-        score_doubtful: checks.range(
-            format!("{at}.score_doubtful"),
-            file.score_doubtful,
-            0.0,
-            1.0,
-        ),
-        score_reject: checks.range(
-            format!("{at}.score_reject"),
-            file.score_reject,
-            file.score_doubtful,
-            1.0,
-        ),
-        length_max_mm,
-        area_max_mm2,
-        count_max: file.count_max,
-        spacing_min_mm,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(path: &Path, text: &str) -> Result<Recipe, ConfigError> {
+        Recipe::parse(path, text)
+    }
 
     const GOOD: &str = r#"
 schema = 1

@@ -2,6 +2,7 @@
 
 mod file;
 mod fixture;
+mod limits;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub struct Recipe {
     pub revision: u32,
     /// At least one.
     pub views: Vec<View>,
+    /// What is tolerated on the whole part, all views together, by class; [`ANY_CLASS`] stands for all
+    /// classes together.
+    pub part_limits: Vec<(String, PartLimit)>,
     sha256: String,
 }
 
@@ -84,8 +88,10 @@ pub struct Zone {
     pub name: String,
     /// Its outline on the part's plane; `None` is everywhere.
     pub polygon_mm: Option<Vec<PointMm>>,
-    /// Limits by class; [`ANY_CLASS`] stands for the rest.
+    /// Limits by class, written for this zone; [`ANY_CLASS`] stands for the rest.
     pub limits: Vec<(String, Limit)>,
+    /// Limits of a set that zones share; they hold for classes without a limit of the zone's own.
+    pub shared_limits: Vec<(String, Limit)>,
 }
 
 /// When a finding of a class is over the limit.
@@ -105,13 +111,44 @@ pub struct Limit {
     pub spacing_min_mm: Option<f64>,
 }
 
+/// When all findings of a class on a part are over the limit together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartLimit {
+    /// From this score on a finding may be real.
+    pub score_doubtful: f32,
+    /// From this score on it is taken as real.
+    pub score_reject: f32,
+    /// How many are tolerated.
+    pub count_max: Option<u32>,
+    /// How long they may be together.
+    pub length_sum_max_mm: Option<f64>,
+    /// How large they may be together.
+    pub area_sum_max_mm2: Option<f64>,
+}
+
 impl Recipe {
-    /// Reads and checks a recipe.
+    /// Reads and checks a recipe that stands alone.
     ///
     /// # Errors
     /// [`ConfigError`] with every mistake; the station does not become `Ready`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        file::parse(path, text)
+        let alone = |other: &Path| ConfigError::Read {
+            path: other.to_owned(),
+            cause: std::io::Error::other("this recipe must stand alone"),
+        };
+        file::parse(path, text, &mut |other| Err(alone(other)))
+    }
+
+    /// Reads and checks a recipe and the file of limit sets that it may name, which `read` gives.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and what `read` says.
+    pub fn parse_with(
+        path: &Path,
+        text: &str,
+        mut read: impl FnMut(&Path) -> Result<String, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        file::parse(path, text, &mut read)
     }
 
     /// How records name it.
@@ -128,11 +165,17 @@ impl Recipe {
         self.sha256 = sha256_hex(format!("{} {}", self.sha256, sha256_hex(bytes)).as_bytes());
     }
 
-    fn sealed(part_type: Name, revision: u32, views: Vec<View>, text: &str) -> Self {
+    fn sealed(
+        part_type: Name,
+        revision: u32,
+        (views, part_limits): (Vec<View>, Vec<(String, PartLimit)>),
+        text: &str,
+    ) -> Self {
         Self {
             part_type,
             revision,
             views,
+            part_limits,
             sha256: sha256_hex(text.as_bytes()),
         }
     }
@@ -167,9 +210,8 @@ impl Zone {
     /// The limit of a class, or the one for any class.
     pub fn limit(&self, class: &str) -> Option<&Limit> {
         let named = |name: &str| {
-            self.limits
-                .iter()
-                .find_map(|(class, limit)| (class == name).then_some(limit))
+            let mut limits = self.limits.iter().chain(&self.shared_limits);
+            limits.find_map(|(class, limit)| (class == name).then_some(limit))
         };
         named(class).or_else(|| named(ANY_CLASS))
     }

@@ -72,6 +72,9 @@ impl Live {
             used,
             frames,
         } = evidence;
+        for drift in &inspection.drifts {
+            self.event("drift", drift);
+        }
         let mut record = self.record(trigger, verdict, inspection, used);
         let is_kept = !frames.is_empty() && self.storage.keeps(&self.archive, &record.id, verdict);
         let (frames, unkept) = if is_kept {

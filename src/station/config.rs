@@ -15,6 +15,7 @@ use crate::publish::{Connection, Protocol, SparkplugSettings, Tls, Topics};
 use crate::record::ArchiveRules;
 use crate::source::{CameraFormat, CameraSelect, Order};
 
+use super::doubt::Doubt;
 use super::storage::AROUND_MAX;
 use file::{
     BrokerFile, CameraFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, OrderFile, ProtocolFile,
@@ -53,6 +54,8 @@ pub struct Station {
     pub deadlines: Deadlines,
     /// Who starts the work.
     pub start: Start,
+    /// What becomes of a doubtful part.
+    pub doubt: Doubt,
     /// How long the controller has to acknowledge a verdict, where it does that at all.
     pub ack_window: Option<Duration>,
     /// Triggers a second that are taken; what comes faster is dropped and counted.
@@ -117,6 +120,16 @@ pub enum SourceConfig {
     Usb(CameraSelect, CameraFormat),
 }
 
+impl SourceConfig {
+    /// Whether it looks at the part itself, so that it can look twice.
+    fn is_live(&self) -> bool {
+        match self {
+            Self::Usb(..) => true,
+            Self::Folder(..) | Self::Video(_) | Self::Generator(_) => false,
+        }
+    }
+}
+
 impl Station {
     /// Reads and checks a station file; relative paths in it count from its folder.
     ///
@@ -152,11 +165,7 @@ impl Station {
         let around = "archive.around_incidents";
         checks.range(around, file.archive.around_incidents, 0, AROUND_MAX);
         let storage = file.storage.check(&mut checks);
-        let cameras = file
-            .cameras
-            .into_iter()
-            .map(|camera| check_camera(folder, camera, &mut checks))
-            .collect();
+        let cameras = check_cameras(folder, file.cameras, file.doubt.then, &mut checks);
         let station = topics.zip(session).map(|(topics, session)| Self {
             name: file.station,
             recipes: file
@@ -177,6 +186,7 @@ impl Station {
                 StartFile::Automatic => Start::Automatic,
                 StartFile::Commanded => Start::Commanded,
             },
+            doubt: file.doubt.then,
             ack_window,
             backfill_per_s,
             inbox_per_s_max: file.inbox.checked(&mut checks),
@@ -213,6 +223,29 @@ fn check_basics(file: &StationFile, checks: &mut Checks) {
         "camera",
         file.cameras.iter().map(|camera| camera.name.as_str()),
     );
+}
+
+fn check_cameras(
+    folder: &Path,
+    files: Vec<CameraFile>,
+    doubt: Doubt,
+    checks: &mut Checks,
+) -> Vec<CameraConfig> {
+    let cameras: Vec<_> = files
+        .into_iter()
+        .map(|camera| check_camera(folder, camera, checks))
+        .collect();
+    // Only a camera that looks at the part itself can look again.
+    let recorded = |camera: &&CameraConfig| !camera.source.is_live();
+    for camera in cameras.iter().filter(recorded) {
+        if doubt == Doubt::Reinspect {
+            checks.say(format!(
+                "`doubt.then = \"reinspect\"` needs a second frame of a part, which camera `{}` cannot take; write review or reject",
+                camera.name
+            ));
+        }
+    }
+    cameras
 }
 
 fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> Connection {

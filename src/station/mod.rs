@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod control;
 mod counters;
+mod doubt;
 mod handshake;
 mod leaving;
 mod outbox;
@@ -21,6 +22,7 @@ mod vitals;
 mod worker;
 
 pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station, StorageConfig, WhenFull};
+pub use doubt::Doubt;
 pub use pictures::draw_inspection;
 pub use ready::{
     Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,

@@ -18,6 +18,7 @@ use crate::source::{Camera, Folder, FrameSource, Generator, SourceError, VideoFi
 use crate::vision::{FlatField, Picture};
 
 use super::config::{CameraConfig, SourceConfig, Station};
+use super::doubt::Doubt;
 
 /// Why a station cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +138,8 @@ pub struct Ready {
     pub inspectors: Vec<Inspector>,
     /// What the tests of each model said.
     pub reports: Vec<(String, LoadReport)>,
+    /// What becomes of a doubtful part.
+    pub doubt: Doubt,
 }
 
 impl Ready {
@@ -179,7 +182,7 @@ pub fn read_station(path: &Path) -> Result<Station, ConfigError> {
 /// [`StationError::Config`] if a recipe has mistakes.
 pub fn part_types_of(station: &Station) -> Result<Vec<String>, StationError> {
     let part_type = |path: &PathBuf| {
-        let recipe = Recipe::parse(path, &read_text(path)?)?;
+        let recipe = read_recipe(path)?;
         Ok(recipe.part_type.to_string())
     };
     station.recipes.iter().map(part_type).collect()
@@ -219,7 +222,7 @@ pub fn files_of(station: &Station) -> Result<Files, StationError> {
 fn recipes_of(station: &Station, mistakes: &mut Vec<String>) -> Vec<Recipe> {
     let mut recipes: Vec<Recipe> = Vec::new();
     for path in &station.recipes {
-        match read_text(path).and_then(|text| Recipe::parse(path, &text)) {
+        match read_recipe(path) {
             Ok(recipe) => {
                 let (path, part_type) = (path.display(), &recipe.part_type);
                 if recipes.iter().any(|other| other.part_type == *part_type) {
@@ -251,6 +254,7 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
         reports.push((name.clone(), report));
         detectors.insert(name, Arc::new(detector));
     }
+    let references = |view: &View| files.references.get(view.reference.as_ref()?).cloned();
     let mut inspectors = Vec::new();
     for recipe in files.recipes {
         let parts = recipe.views.iter().filter_map(|view| {
@@ -259,9 +263,7 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
             Some(ViewParts {
                 calibration,
                 flat_field,
-                reference: (view.reference.as_ref())
-                    .and_then(|path| files.references.get(path))
-                    .cloned(),
+                reference: references(view),
                 detectors: view.models.iter().map(of_model).collect::<Option<_>>()?,
             })
         });
@@ -271,6 +273,7 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
     Ok(Ready {
         inspectors,
         reports,
+        doubt: station.doubt,
     })
 }
 
@@ -434,6 +437,17 @@ impl Files {
         &self.recipes
     }
 
+    /// The reference picture of a view, if it names one.
+    pub fn reference(&self, view: &View) -> Option<&Picture> {
+        self.references.get(view.reference.as_ref()?)
+    }
+
+    /// The calibration of a camera.
+    pub fn calibration(&self, camera: &str) -> Option<&Calibration> {
+        let (calibration, _) = self.calibrations.get(camera)?;
+        Some(calibration)
+    }
+
     /// The calibrations, by camera.
     pub fn calibrations(&self) -> impl Iterator<Item = &Calibration> {
         self.calibrations
@@ -454,6 +468,10 @@ pub fn open_source(camera: &CameraConfig) -> Result<Box<dyn FrameSource>, Source
         SourceConfig::Generator(size) => Box::new(Generator::new(name, *size)),
         SourceConfig::Usb(select, format) => Box::new(Camera::open(name, select, *format)?),
     })
+}
+
+fn read_recipe(path: &Path) -> Result<Recipe, ConfigError> {
+    Recipe::parse_with(path, &read_text(path)?, read_text)
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

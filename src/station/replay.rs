@@ -10,6 +10,7 @@ use crate::domain::{Frame, InspectionRecord, Name, Trigger};
 use crate::inspect::{Capture, Inspector, with_causes};
 use crate::source::{SourceError, pictures_below, read_frame};
 
+use super::doubt::Doubt;
 use super::ready::{Ready, StationError};
 
 /// Far enough that no replayed part is ever late.
@@ -19,6 +20,7 @@ const NO_DEADLINE: Duration = Duration::from_hours(24);
 pub struct Replay {
     station: String,
     inspector: Inspector,
+    doubt: Doubt,
     camera: String,
     pictures: Vec<PathBuf>,
     n_done: u32,
@@ -34,6 +36,8 @@ pub struct Replayed {
     pub view: String,
     /// What a live station would have recorded.
     pub record: InspectionRecord,
+    /// What a person should know of where parts have come to lie.
+    pub drifts: Vec<String>,
 }
 
 impl Replay {
@@ -86,6 +90,7 @@ impl Replay {
         Ok(Self {
             station: station.to_owned(),
             inspector,
+            doubt: ready.doubt,
             camera,
             pictures,
             n_done: 0,
@@ -108,6 +113,7 @@ impl Replay {
             took: arrived_at.elapsed(),
         };
         let inspection = self.inspector.inspect(vec![capture], arrived_at_utc);
+        let inspection = self.doubt.settle(inspection);
         let mut timings = inspection.timings;
         timings.total = arrived_at.elapsed();
         let recipe = self.inspector.recipe();
@@ -145,6 +151,7 @@ impl Replay {
             frame: frame.ok(),
             view,
             record,
+            drifts: inspection.drifts,
         }
     }
 }

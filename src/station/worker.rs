@@ -14,11 +14,15 @@ use crate::model::LoadReport;
 use crate::source::FrameSource;
 
 use super::config::Station;
+use super::doubt::{Doubt, second_look};
 use super::ready::{Files, StationError, make_ready, open_source};
 use super::run::Event;
 
 /// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
+
+/// A second look needs the time of the first and this share of it more.
+const SPARE_SHARE: u32 = 4;
 
 /// Cameras and models may take so long to be ready; engines for accelerators are built then.
 const LOAD_MAX: Duration = Duration::from_mins(10);
@@ -188,6 +192,8 @@ pub(super) struct Evidence {
 pub(super) struct Worker {
     pub(super) sources: BTreeMap<String, Box<dyn FrameSource>>,
     pub(super) inspectors: Vec<Inspector>,
+    /// What becomes of a doubtful part.
+    pub(super) doubt: Doubt,
     /// When it was loaded, on both clocks: calibrations age by the one that never jumps.
     pub(super) loaded_at: (Instant, Timestamp),
 }
@@ -214,6 +220,7 @@ impl Worker {
         let worker = Self {
             sources,
             inspectors: ready.inspectors,
+            doubt: ready.doubt,
             loaded_at,
         };
         Ok((worker, loaded))
@@ -259,36 +266,56 @@ impl Worker {
                 },
             };
         };
-        let latest = capture_until(&trigger);
-        let mut captures = Vec::new();
-        let mut frames = Vec::new();
-        for view in &inspector.recipe().views {
-            let started = Instant::now();
-            let frame = match self.sources.get_mut(&view.camera) {
-                None => Err((Reason::NoFrame, format!("no camera `{}`", view.camera))),
-                Some(source) => source
-                    .capture(&trigger, latest)
-                    .map_err(|error| (error.reason(), with_causes(&error))),
-            };
-            if let Ok(frame) = &frame {
-                frames.push((view.name.clone(), frame.clone()));
-            }
-            captures.push(Capture {
-                frame,
-                took: started.elapsed(),
-            });
-        }
-        let inspection = inspector.inspect(captures, now_utc);
         let used = Some(Used::from(&*inspector));
+        let sources = &mut self.sources;
+        let began = Instant::now();
+        let (captures, mut frames) = look(sources, inspector, &trigger, capture_until(&trigger));
+        let mut inspection = inspector.inspect(captures, now_utc);
+        let took = began.elapsed();
+        // A second look takes as long as the first; one that would come too late is not begun.
+        let has_time = Instant::now() + took + took / SPARE_SHARE < trigger.deadline;
+        if self.doubt.looks_again(&inspection) && has_time {
+            let again = look(sources, inspector, &trigger, trigger.deadline);
+            let second = inspector.inspect(again.0, now_utc);
+            inspection = second_look(&inspection, second);
+            frames = again.1;
+        }
         Inspected {
             trigger,
             evidence: Evidence {
-                inspection,
+                inspection: self.doubt.settle(inspection),
                 used,
                 frames,
             },
         }
     }
+}
+
+/// A frame for each view, and by view those that came.
+fn look(
+    sources: &mut BTreeMap<String, Box<dyn FrameSource>>,
+    inspector: &Inspector,
+    trigger: &Trigger,
+    latest: Instant,
+) -> (Vec<Capture>, Vec<(String, Frame)>) {
+    let (mut captures, mut frames) = (Vec::new(), Vec::new());
+    for view in &inspector.recipe().views {
+        let started = Instant::now();
+        let frame = match sources.get_mut(&view.camera) {
+            None => Err((Reason::NoFrame, format!("no camera `{}`", view.camera))),
+            Some(source) => source
+                .capture(trigger, latest)
+                .map_err(|error| (error.reason(), with_causes(&error))),
+        };
+        if let Ok(frame) = &frame {
+            frames.push((view.name.clone(), frame.clone()));
+        }
+        captures.push(Capture {
+            frame,
+            took: started.elapsed(),
+        });
+    }
+    (captures, frames)
 }
 
 /// A camera may take three quarters of the part's time, so that its silence is answered as such.

@@ -4,8 +4,10 @@
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
 mod antialias;
+mod canvas;
 mod decode;
 mod draw;
+mod draw_places;
 mod draw_truth;
 mod encode;
 mod error;
@@ -30,6 +32,7 @@ mod yuyv;
 
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
+pub use draw_places::{Place, PlaceKind, draw_places};
 pub use draw_truth::draw_truth;
 pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;

@@ -9,6 +9,7 @@ use crate::config::Checks;
 use crate::model::SessionOptions;
 use crate::source::FourCc;
 
+use super::super::doubt::Doubt;
 use super::sparkplug::SparkplugFile;
 use super::storage::StorageFile;
 
@@ -27,6 +28,8 @@ pub(super) struct StationFile {
     pub(super) deadlines: DeadlinesFile,
     #[serde(default)]
     pub(super) control: ControlFile,
+    #[serde(default)]
+    pub(super) doubt: DoubtFile,
     #[serde(default)]
     pub(super) handshake: HandshakeFile,
     #[serde(default)]
@@ -147,6 +150,12 @@ pub(super) enum StartFile {
     #[default]
     Automatic,
     Commanded,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DoubtFile {
+    pub(super) then: Doubt,
 }
 
 #[derive(Deserialize, Default)]
