@@ -8,6 +8,8 @@ mod check;
 mod live;
 #[path = "cli/model.rs"]
 mod model;
+#[path = "cli/recipe.rs"]
+mod recipe;
 #[path = "cli/record.rs"]
 mod record;
 #[path = "cli/replay.rs"]

@@ -24,7 +24,7 @@ pub(crate) enum RecipeCommand {
     /// Draws zones, region and marks over the reference picture, and lists the limits.
     #[command(after_help = "\
 Examples:
-  taktgate recipe show samples/stamping --picture samples/stamping/frames/0001.png
+  taktgate recipe show samples/stamping --picture samples/stamping/frames/01.jpg
   taktgate recipe show st-07 --part-type bracket-left --out out/bracket-left
   taktgate recipe show st-07 --json")]
     Show(ShowArgs),

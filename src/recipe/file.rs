@@ -251,6 +251,11 @@ fn check_reference(path: &Path, at: &str, file: &ViewFile, checks: &mut Checks) 
             "`{at}.fixture` needs a `reference`: a picture of a part that lies as it should, beside the recipe"
         ));
     }
+    if file.fixture.is_some() && file.region_px.is_none() {
+        checks.say(format!(
+            "`{at}.fixture` needs a `region_px` that leaves room on all sides, so that it can follow the part without leaving the picture"
+        ));
+    }
     let reference = file.reference.as_deref();
     reference.map(|name| beside(path, &format!("{at}.reference"), name, checks))
 }

@@ -329,3 +329,6 @@ fn capture_until(trigger: &Trigger) -> Instant {
 fn no_recipe() -> Inspection {
     Inspection::without_views(Verdict::Indeterminate(Reason::NoRecipe))
 }
+
+#[cfg(test)]
+mod tests;

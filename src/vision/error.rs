@@ -63,7 +63,7 @@ pub enum VisionError {
     /// The part lies farther off than the recipe allows.
     #[error(
         "the part lies {:.1} mm off and is turned by {:.1} degrees, at most {shift_max_mm} mm and {turn_max_deg} degrees are allowed; see how parts are placed",
-        placement.shift_mm(), placement.turn_deg
+        placement.shift_mm(), (placement.turn_deg * 10.0).round() / 10.0 + 0.0
     )]
     TooFar {
         /// How it lies.

@@ -4,20 +4,24 @@ use opencv::core::{self, BORDER_DEFAULT, Mat, Point, Rect, Scalar, Size};
 use opencv::imgproc;
 use opencv::prelude::*;
 
-use super::view::pixel;
-use crate::domain::RectPx;
+use super::VisionError;
+use super::view::{PixelRect, pixel};
+use crate::domain::{RectPx, SizePx};
 
-/// So many marks are chosen: two tell shift and turn, two more may be dirty.
-const MARKS: usize = 4;
+/// So many marks are chosen: two tell shift and turn, two may be dirty, and the more the less noise counts.
+const MARKS: usize = 6;
 /// The region is divided into so many cells a side, each of which may give one.
 const CELLS: i32 = 4;
 /// A mark's side as a share of the region's shorter one, and its bounds.
 const SIDE_SHARE: f64 = 1.0 / 12.0;
 const SIDE_PX: [f64; 2] = [24.0, 96.0];
 /// A place with less of a corner than this share of the best one's is none.
-const CORNER_SHARE_MIN: f64 = 0.08;
+const CORNER_SHARE_MIN: f64 = 0.15;
 /// A mark that something within reach is more alike than this would be taken for that.
 const ALIKE_MAX: f64 = 0.8;
+
+/// Grey levels that a mark's pixels scatter at least: nothing can be found by a plain patch.
+const CONTRAST_MIN: f64 = 4.0;
 
 /// A place and how much of a corner it is.
 type Candidate = (Rect, f64);
@@ -155,4 +159,28 @@ fn region_of(mark: Rect) -> RectPx {
         width: mark.width.into(),
         height: mark.height.into(),
     }
+}
+
+/// Whether a mark lies in the picture and shows something.
+///
+/// # Errors
+/// [`VisionError::MarkOutside`] or [`VisionError::MarkPlain`]; the recipe is refused at load.
+pub(super) fn check(grey: &Mat, mark: RectPx, size: SizePx) -> Result<(), VisionError> {
+    let place = PixelRect::within(mark, size);
+    let place = place.map_err(|_outside| VisionError::MarkOutside { mark, size })?;
+    let spread = || -> opencv::Result<f64> {
+        let part = grey.roi(place.to_cv())?;
+        let (mut mean, mut spread) = (Scalar::default(), Scalar::default());
+        core::mean_std_dev(&part, &mut mean, &mut spread, &core::no_array())?;
+        Ok(spread.0.first().copied().unwrap_or_default())
+    };
+    let contrast = spread().map_err(VisionError::opencv("look at a mark"))?;
+    if contrast < CONTRAST_MIN {
+        return Err(VisionError::MarkPlain {
+            mark,
+            contrast,
+            contrast_min: CONTRAST_MIN,
+        });
+    }
+    Ok(())
 }

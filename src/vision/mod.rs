@@ -3,6 +3,7 @@
 //! The only room that names OpenCV and the decoders of picture files. Points are
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
+mod agreement;
 mod antialias;
 mod canvas;
 mod decode;

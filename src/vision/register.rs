@@ -10,6 +10,7 @@ use opencv::core::{self, BORDER_REPLICATE, Mat, Point, Rect, Scalar, Size};
 use opencv::imgproc;
 use opencv::prelude::*;
 
+use super::agreement::{Met, agreement};
 use super::decode::Picture;
 use super::view::{self, View, pixel};
 use super::{VisionError, marks};
@@ -28,8 +29,6 @@ const SHRINKS: [i32; 3] = [4, 2, 1];
 const COARSE_SIDE_MIN: f64 = 12.0;
 /// Two marks agree if they are met to so many pixels.
 const AGREE_PX: f64 = 2.0;
-/// Grey levels that a mark's pixels scatter at least: nothing can be found by a plain patch.
-const CONTRAST_MIN: f64 = 4.0;
 
 /// The marks of a view's reference picture.
 pub struct Registrar {
@@ -59,9 +58,6 @@ struct Level {
     shrink: f64,
 }
 
-/// A mark as it was met: where it belongs, where it is, and how alike.
-type Met = (PointMm, PointMm, f64);
-
 impl Registrar {
     /// Takes the marks that the recipe names, or chooses some within `region`.
     ///
@@ -87,7 +83,7 @@ impl Registrar {
             return Err(VisionError::NoMarks);
         }
         for mark in &regions {
-            check_mark(&grey, *mark, reference.size)?;
+            marks::check(&grey, *mark, reference.size)?;
         }
         let shrink = shrink_for(&regions);
         let marks: Vec<Mark> = regions
@@ -391,42 +387,6 @@ fn beside_peak(alike: &Mat, peak: Point) -> opencv::Result<[f64; 2]> {
     ])
 }
 
-/// The motion on which most marks agree, and how many do: each pair proposes one, the others vote.
-fn agreement(met: &[Met], tolerance_mm: f64) -> Option<(Placement, usize)> {
-    let fit = |among: &[Met]| {
-        let weighted = |(home, now, score): &Met| (*home, *now, clearness(*score));
-        let pairs: Vec<_> = among.iter().map(weighted).collect();
-        let score =
-            among.iter().map(|(_, _, score)| score).sum::<f64>() / among.len().max(1) as f64;
-        Placement::fit(&pairs, score)
-    };
-    if met.len() == 1 {
-        return fit(met).map(|placement| (placement, 1));
-    }
-    let pairs = met
-        .iter()
-        .enumerate()
-        .flat_map(|(n, one)| met.iter().skip(n + 1).map(move |other| [*one, *other]));
-    let voted = pairs.filter_map(|pair| {
-        let proposed = fit(&pair)?;
-        let agrees = |(home, now, _): &&Met| {
-            let expected = proposed.now_from_home(*home);
-            (expected.x - now.x).hypot(expected.y - now.y) <= tolerance_mm
-        };
-        let agreeing: Vec<Met> = met.iter().filter(agrees).copied().collect();
-        let placement = fit(&agreeing)?;
-        (2 <= agreeing.len()).then_some((placement, agreeing.len()))
-    });
-    voted.max_by(|(a, n_a), (b, n_b)| n_a.cmp(n_b).then(a.score.total_cmp(&b.score)))
-}
-
-/// The power of a mark's signal over that of the noise, as its correlation tells: how much its place
-/// counts. Rounding to grey levels leaves some noise in the clearest.
-fn clearness(score: f64) -> f64 {
-    let explained = score.max(0.0).powi(2);
-    explained / (1.001 - explained)
-}
-
 /// The turns to try, up to `max_deg` to both sides.
 fn turns(max_deg: f64) -> Vec<f64> {
     let n = pixel(((max_deg - TURN_STEP_DEG / 2.0) / TURN_STEP_DEG).ceil())
@@ -444,26 +404,6 @@ fn shrink_for(marks: &[RectPx]) -> i32 {
         .fold(f64::INFINITY, f64::min);
     let fits = |shrink: &&i32| COARSE_SIDE_MIN * f64::from(**shrink) <= side_px;
     SHRINKS.iter().find(fits).copied().unwrap_or(1)
-}
-
-fn check_mark(grey: &Mat, mark: RectPx, size: SizePx) -> Result<(), VisionError> {
-    let place = view::PixelRect::within(mark, size);
-    let place = place.map_err(|_outside| VisionError::MarkOutside { mark, size })?;
-    let spread = || -> opencv::Result<f64> {
-        let part = grey.roi(place.to_cv())?;
-        let (mut mean, mut spread) = (Scalar::default(), Scalar::default());
-        core::mean_std_dev(&part, &mut mean, &mut spread, &core::no_array())?;
-        Ok(spread.0.first().copied().unwrap_or_default())
-    };
-    let contrast = spread().map_err(VisionError::opencv("look at a mark"))?;
-    if contrast < CONTRAST_MIN {
-        return Err(VisionError::MarkPlain {
-            mark,
-            contrast,
-            contrast_min: CONTRAST_MIN,
-        });
-    }
-    Ok(())
 }
 
 fn grey(pixels: &[u8], size: SizePx, format: PixelFormat) -> opencv::Result<Mat> {

@@ -161,7 +161,7 @@ impl Sampling {
         frame_size: SizePx,
     ) -> Result<(), VisionError> {
         let grid = Grid::new(geometry, self.mapped_size);
-        let over_px = over_px(&grid.places, frame_size);
+        let over_px = over_px(&rim(geometry, self.mapped_size), frame_size);
         if OVER_MAX_PX < over_px {
             return Err(VisionError::PartUnseen { over_px });
         }
@@ -305,6 +305,22 @@ impl Grid {
         )?;
         Ok(exact)
     }
+}
+
+/// The places of every so many pixels along the region's rim: what is farthest out lies there.
+fn rim(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
+    let scaled = scaled(geometry, size);
+    let [right, bottom] = [size.width_px, size.height_px].map(|side| side.saturating_sub(1));
+    let steps = |last: u32| (0..=last.div_ceil(GRID)).map(move |n| (n * GRID).min(last));
+    let across = steps(right).flat_map(|x| [(x, 0), (x, bottom)]);
+    let down = steps(bottom).flat_map(|y| [(0, y), (right, y)]);
+    let place = |(x, y)| {
+        scaled.original_from_input(PointPx {
+            x: f64::from(x),
+            y: f64::from(y),
+        })
+    };
+    across.chain(down).map(place).collect()
 }
 
 /// How far the places lie over the frame's edge at most; 0 where all are seen.

@@ -72,7 +72,7 @@ fn a_station_file_that_cannot_be_read() {
       |
     6 | dato = "data"
       | ^^^^
-    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
+    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `doubt`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
     "#);
     assert_snapshot!(station("station = \"st-07\"\n", ""), @"
     cannot understand `file.toml`: TOML parse error at line 1, column 1
@@ -295,7 +295,7 @@ fn a_recipe_file_that_cannot_be_read() {
       |
     3 | revison = 3
       | ^^^^^^^
-    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`
+    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`
     ");
     assert_snapshot!(recipe("revision = 3", "revision = -3"), @"
     cannot understand `file.toml`: TOML parse error at line 3, column 12
@@ -414,7 +414,7 @@ fn how_a_recipe_prepares_and_what_picture_is_fit() {
 #[test]
 fn what_a_recipe_tolerates() {
     assert_snapshot!(recipe("[[views.zones]]\nname = \"all\"\n\n[views.zones.limits.\"*\"]\nscore_doubtful = 0.5\nscore_reject = 0.9\n", ""), @"`file.toml`: `views.top` has no zone; write at least one `[[views.zones]]` with limits");
-    assert_snapshot!(recipe("[views.zones.limits.\"*\"]\nscore_doubtful = 0.5\nscore_reject = 0.9\n", ""), @r#"`file.toml`: `views.top.zones.all` has no limits; write `[views.zones.limits."*"]` for any class"#);
+    assert_snapshot!(recipe("[views.zones.limits.\"*\"]\nscore_doubtful = 0.5\nscore_reject = 0.9\n", ""), @r#"`file.toml`: `views.top.zones.all` has no limits; write `[views.zones.limits."*"]` for any class, or `limit_set`"#);
     assert_snapshot!(recipe("[[views.zones]]", "[[views.zones]]\nname = \"all\"\nlimits = { \"*\" = { score_doubtful = 0.5, score_reject = 0.9 } }\n[[views.zones]]"), @"`file.toml`: zone `all` stands twice; give each its own name");
     assert_snapshot!(recipe("name = \"all\"", "name = \"all\\t\""), @r#"`file.toml`: `views.top.zones.all	.name`: `all\t` is no name; write 1 to 64 printable characters"#);
     assert_snapshot!(recipe("name = \"all\"", "name = \"all\"\npolygon_mm = [[0, 0], [10, 0]]"), @"`file.toml`: `views.top.zones.all.polygon_mm` needs at least 3 points with finite numbers");
@@ -586,5 +586,48 @@ fn files_that_do_not_fit_each_other() {
     └─┴─┘
     --- stderr
     error: cannot read `st-07/recipe.toml`: stream did not contain valid UTF-8
+    ");
+}
+
+#[test]
+fn a_recipe_whose_fixture_or_shared_limits_do_not_hold_together() {
+    let fixture = |lines: &str| {
+        let zone = "[[views.zones]]";
+        recipe(zone, &format!("{lines}\n{zone}"))
+    };
+    assert_snapshot!(fixture("[views.fixture]\nshift_max_mm = 5.0"), @"
+    `file.toml`: 2 mistakes
+      - `views.top.fixture` needs a `reference`: a picture of a part that lies as it should, beside the recipe
+      - `views.top.fixture` needs a `region_px` that leaves room on all sides, so that it can follow the part without leaving the picture
+    ");
+    assert_snapshot!(fixture("reference = \"../top.png\""), @"`file.toml`: `views.top.reference = ../top.png` leaves the recipe's folder; name a file beside it");
+    assert_snapshot!(fixture("reference = \"top.png\"\nregion_px = [10, 10, 40, 30]\n[views.fixture]\nshift_max_mm = 0.0\nturn_max_deg = 90.0\nscore_min = 7\nmarks_px = [[1.0, 2.0, 3.0, 4.0]]"), @"
+    `file.toml`: 5 mistakes
+      - `views.top.fixture.marks_px width = 3` is out of range; write 8 to 512
+      - `views.top.fixture.marks_px height = 4` is out of range; write 8 to 512
+      - `views.top.fixture.shift_max_mm = 0` is out of range; write 0.01 to 1000
+      - `views.top.fixture.turn_max_deg = 90` is out of range; write 0 to 30
+      - `views.top.fixture.score_min = 7` is out of range; write 0.1 to 1
+    ");
+    assert_snapshot!(recipe("revision = 3", "revision = 3\nlimit_sets_from = \"limits.toml\""), @"cannot read `limits.toml`: this recipe must stand alone");
+    let set = "\n[limit_sets.A.\"*\"]\nscore_doubtful = 0.5\nscore_reject = 0.9\n";
+    assert_snapshot!(limit(&format!("score_reject = 0.9\n{set}")), @r#"`file.toml`: `limit_sets.A` is used by no zone; write `limit_set = "A"` in one, or take it out"#);
+    let of_zone = |name: &str| {
+        let zone = format!("name = \"all\"\nlimit_set = \"{name}\"");
+        RECIPE.replace("name = \"all\"", &zone) + set
+    };
+    let path = Path::new("file.toml");
+    assert!(Recipe::parse(path, &of_zone("A")).is_ok());
+    let unknown = Recipe::parse(path, &of_zone("B")).unwrap_err();
+    assert_snapshot!(with_causes(&unknown), @r#"
+    `file.toml`: 2 mistakes
+      - `limit_sets.A` is used by no zone; write `limit_set = "A"` in one, or take it out
+      - `views.top.zones.all.limit_set = B` is no `[limit_sets.B]`: `A`
+    "#);
+    let part = "[part_limits.anomaly]\nscore_doubtful = 0.5\nscore_reject = 0.4";
+    assert_snapshot!(limit(&format!("score_reject = 0.9\n{part}")), @"
+    `file.toml`: 2 mistakes
+      - `part_limits.anomaly` limits nothing; write `count_max`, `length_sum_max_mm` or `area_sum_max_mm2`
+      - `part_limits.anomaly.score_reject = 0.4` is out of range; write 0.5 to 1
     ");
 }

@@ -23,6 +23,7 @@ fn help_names_every_command_and_every_exit_code() {
       command      Tells a running station what to do: start, stop, prepare, reset
       check        Says every mistake in a station's files, and tests its models
       teach        Teaches an anomaly model from pictures of good parts only
+      recipe       Looks at a station's recipes
       record       Looks into a record store: proves its chain, finds, exports and holds records
       model        Looks at model packages
       broker       Runs a broker for this machine only, until it is stopped

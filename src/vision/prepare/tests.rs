@@ -542,8 +542,12 @@ fn a_part_that_lies_elsewhere_gives_the_input_of_one_that_lies_right() {
 #[test]
 fn a_region_that_follows_its_part_out_of_the_picture_is_said() {
     let mut preparer = Preparer::new(FRAME, REGION, &[], None, None, &input(160, 120, 1)).unwrap();
+    // The region's rim is 30 px from that of the frame, 6 mm.
     let mut far = placed();
-    far.placement.shift.x = 25.0;
+    far.placement.turn_deg = 0.0;
+    far.placement.shift = PointMm { x: 0.0, y: 5.0 };
+    preparer.follow(far).unwrap();
+    far.placement.shift.y = 7.5;
     let error = preparer.follow(far).unwrap_err();
     assert!(matches!(error, VisionError::PartUnseen { .. }), "{error}");
     assert!(error.is_misplaced());
