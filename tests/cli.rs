@@ -2,6 +2,8 @@
 //! real binary.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "cli/camera.rs"]
+mod camera;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/live.rs"]

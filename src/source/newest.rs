@@ -103,13 +103,14 @@ impl<T> Default for State<T> {
 }
 
 impl<T> State<T> {
-    fn keep(&mut self, fresh: Result<Fresh<T>, String>, now: Instant) {
+    // An error counts from when the frame was asked for: one from before a trigger is not its part's.
+    fn keep(&mut self, fresh: Result<Fresh<T>, String>, asked_at: Instant) {
         // An error stays until a frame comes, and none is worth keeping beside another.
         self.kept.retain(|kept| kept.fresh.is_ok());
         self.n_counted += 1;
         self.kept.push_back(Kept {
             count: self.n_counted,
-            began_at: fresh.as_ref().map_or(now, |fresh| fresh.began_at),
+            began_at: fresh.as_ref().map_or(asked_at, |fresh| fresh.began_at),
             fresh,
             n_lost: self.n_lost,
         });
@@ -200,6 +201,7 @@ fn run<D, T>(
     let shared = &keeper.0;
     let mut device = Ok(device);
     loop {
+        let asked_at = Instant::now();
         let fresh = match &mut device {
             Ok(device) => next(device, keeper).transpose(),
             Err(text) => Some(Err(std::mem::take(text))),
@@ -207,7 +209,7 @@ fn run<D, T>(
         let failed = matches!(fresh, Some(Err(_)));
         let mut state = shared.lock();
         if let Some(fresh) = fresh {
-            state.keep(fresh, Instant::now());
+            state.keep(fresh, asked_at);
             shared.changed.notify_all();
         }
         if failed && !state.stop {
