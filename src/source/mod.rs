@@ -5,6 +5,13 @@ mod controls;
 mod folder;
 mod generator;
 mod genicam;
+#[cfg_attr(
+    not(feature = "genicam"),
+    expect(
+        dead_code,
+        reason = "only GenICam cameras are asked for frames and count their losses"
+    )
+)]
 mod newest;
 mod stream;
 mod video;

@@ -20,7 +20,8 @@ fn a_picture_is_written_as_a_part_would_get_it() {
     assert_eq!(picture.dimensions(), (64, 48));
     let sum: f64 = picture.pixels().map(|pixel| f64::from(pixel.0[0])).sum();
     let mean = json["mean"].as_f64().unwrap();
-    assert!((mean - sum / (64.0 * 48.0)).abs() < 0.01, "{mean}");
+    // Fitness is measured at half the size, where levels are whole numbers again.
+    assert!((mean - sum / (64.0 * 48.0)).abs() < 1.0, "{mean}");
 }
 
 #[test]
