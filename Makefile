@@ -5,6 +5,10 @@ SHELL := /bin/sh
 # Where `make lint-tools` puts its own, and where rustup puts cargo.
 export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 
+# Industrial cameras, where Aravis is installed (`make setup` does that). The same features for demo, tests and
+# lints, so that everything is built once.
+FEATURES = $(shell pkg-config --exists aravis-0.8 2>/dev/null && echo --features genicam)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test faults million fuzz lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
 
@@ -15,22 +19,23 @@ setup: ## install what is missing (system packages, ONNX Runtime); asks for sudo
 	@scripts/setup.sh
 
 demo: setup ## build, then show the gate at work on the samples
-	cargo build --release
+	cargo build --release $(FEATURES)
 	target/release/taktgate demo
 
 test: setup ## run all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo test --release --doc && cargo nextest run --release; \
+		set -x; cargo test --release $(FEATURES) --doc && cargo nextest run --release $(FEATURES); \
 	else \
 		echo "cargo-nextest is not installed, so plain \`cargo test\` runs the tests"; \
-		set -x; cargo test --release; \
+		set -x; cargo test --release $(FEATURES); \
 	fi
 
-faults: setup ## put a station through all faults at length (twenty minutes), and write docs/faults.md
-	cargo test --release --test faults -- --ignored --nocapture the_table_of_faults
+faults: setup ## put a station through all faults at length (half an hour), and write docs/faults.md
+	cargo test --release $(FEATURES) --test faults -- --ignored --nocapture the_table_of_faults
+	cargo test --release $(FEATURES) --test genicam -- --ignored --nocapture
 
 million: setup ## a million triggers through one station (ten minutes)
-	cargo test --release --test faults -- --ignored --nocapture a_million_triggers
+	cargo test --release $(FEATURES) --test faults -- --ignored --nocapture a_million_triggers
 
 fuzz: setup ## fuzz the parsers, each group for FUZZ_SECONDS (60), with cargo-fuzz in .deps/fuzz
 	@scripts/fuzz.sh
@@ -39,8 +44,8 @@ lint: setup ## formatting, spelling, clippy and documentation; every warning is 
 	cargo fmt --check
 	@if command -v typos >/dev/null; then typos; else echo "typos is not installed: make lint-tools"; fi
 	@if command -v taplo >/dev/null; then RUST_LOG=warn taplo fmt --check; else echo "taplo is not installed: make lint-tools"; fi
-	cargo clippy --locked --release --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
+	cargo clippy --locked --release $(FEATURES) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release $(FEATURES) --no-deps
 
 lint-tools: ## install typos and taplo into .deps/lint
 	@test -x .deps/lint/bin/typos -a -x .deps/lint/bin/taplo || \
@@ -48,7 +53,7 @@ lint-tools: ## install typos and taplo into .deps/lint
 			--only-binary=:all: --target .deps/lint typos==1.52.0 taplo==0.9.3
 
 bench: setup ## run the benchmarks
-	cargo bench --profile release
+	cargo bench --profile release $(FEATURES)
 
 train-setup: ## a Python environment for training models, in .deps/train (5 GB)
 	python3 -m venv .deps/train
@@ -63,7 +68,7 @@ models-real: ## train models on the real pictures in TAKTGATE_DATA, into models/
 	done
 
 figures: ## the table of models/README.md: all models that are here on the labelled sets in TAKTGATE_DATA
-	cargo build --release
+	cargo build --release $(FEATURES)
 	scripts/model-figures.py
 
 exporters: ## the exporters that the parity tests run, in .deps/exporters (2.4 GB, a minute)

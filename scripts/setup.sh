@@ -13,9 +13,12 @@ build_packages="g++ pkg-config clang linux-libc-dev
     libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
     libopencv-calib3d-dev libopencv-features2d-dev libopencv-flann-dev
     libopencv-objdetect-dev libopencv-video-dev libopencv-videoio-dev"
+# Aravis speaks to industrial cameras (the feature `genicam`); its package forgets libusb's headers.
+camera_packages="libaravis-dev libusb-1.0-0-dev"
 broker_packages="mosquitto mosquitto-clients"
-# Sets the clock of a station under test, and of nothing else.
-test_packages="faketime"
+# The first sets the clock of a station under test, and of nothing else; the others bring a GigE Vision
+# camera that is not there, and `ip` for a network of its own.
+test_packages="faketime aravis-tools iproute2"
 
 ort_version=1.31.1
 ort_folder=$(pwd -P)/.deps/onnxruntime/lib
@@ -85,7 +88,7 @@ check_onnxruntime() {
 
 # Sets `missing` to the packages that are not installed.
 check_packages() {
-    wanted="$build_packages $broker_packages $test_packages"
+    wanted="$build_packages $camera_packages $broker_packages $test_packages"
     # pip fetches ONNX Runtime, so that the user's own package mirror is asked.
     if [ "$ort_missing" = yes ] && ! has_pip python3 && ! has_pip /usr/bin/python3; then
         wanted="$wanted ca-certificates python3-pip"
@@ -108,7 +111,7 @@ $package=installed
 install_packages() {
     options="-y --no-install-recommends"
     by_hand="apt-get update && apt-get install $options$missing"
-    say "packages are missing: OpenCV and clang build taktgate, mosquitto is the MQTT broker of its tests and demo:"
+    say "packages are missing: OpenCV, Aravis and clang build taktgate, mosquitto is the MQTT broker of its tests and demo:"
     echo "$missing" | fold -s -w 100 | sed 's/^ */    /'
     if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
         fail "that needs root, and there is no sudo. Run this as root, then try again:" "$by_hand"

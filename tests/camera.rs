@@ -1,9 +1,17 @@
 //! A USB camera that is not there: nokhwa's own `Camera` with a backend that sends recorded frames.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "a test may panic, and says aloud what it skips"
 )]
+
+#[path = "camera/controls.rs"]
+mod controls;
+#[path = "camera/stream.rs"]
+mod stream;
+#[path = "camera/watched.rs"]
+mod watched;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,7 +29,7 @@ use nokhwa::{Buffer, NokhwaError};
 use taktgate::domain::{Frame, Name, PixelFormat, Reason, SizePx, Trigger};
 use taktgate::inspect::with_causes;
 use taktgate::source::{
-    Camera, CameraFormat, CameraSelect, FourCc, FrameSource, SourceError, read_picture,
+    Camera, CameraFormat, CameraSelect, FourCc, FrameSource, SourceError, UsbControls, read_picture,
 };
 
 /// Far longer than anything here takes, so that only a fault waits for it.
@@ -51,6 +59,7 @@ struct Device {
     shots: Receiver<Shot>,
     asked: SyncSender<()>,
     stream: Result<(), String>,
+    controls: controls::Board,
 }
 
 impl Device {
@@ -67,6 +76,7 @@ impl Device {
             shots,
             asked,
             stream: Ok(()),
+            controls: controls::Board::default(),
         }
     }
 
@@ -135,8 +145,8 @@ impl CaptureBackendTrait for Device {
         unsupported()
     }
 
-    fn camera_control(&self, _: KnownCameraControl) -> Result<CameraControl, NokhwaError> {
-        unsupported()
+    fn camera_control(&self, id: KnownCameraControl) -> Result<CameraControl, NokhwaError> {
+        self.controls.get(id)
     }
 
     fn camera_controls(&self) -> Result<Vec<CameraControl>, NokhwaError> {
@@ -145,10 +155,10 @@ impl CaptureBackendTrait for Device {
 
     fn set_camera_control(
         &mut self,
-        _: KnownCameraControl,
-        _: ControlValueSetter,
+        id: KnownCameraControl,
+        value: ControlValueSetter,
     ) -> Result<(), NokhwaError> {
-        unsupported()
+        self.controls.set(id, &value)
     }
 
     fn open_stream(&mut self) -> Result<(), NokhwaError> {
@@ -201,7 +211,7 @@ impl Rig {
             let shots = plugged.try_recv().map_err(nothing)?;
             Ok(Device::new(format, shots, asked_out.clone()).boxed())
         };
-        let camera = Camera::start("cam-top", format, open).unwrap();
+        let camera = Camera::start("cam-top", format, UsbControls::default(), open).unwrap();
         let rig = Self {
             camera,
             plug,
@@ -517,7 +527,7 @@ fn what_does_not_open_as_configured_is_refused_at_start() {
     let refusal = |open: fn(Device) -> Result<Device, String>| {
         let (_shots, shots) = sync_channel(1);
         let shots = std::sync::Mutex::new(Some(shots));
-        let start = Camera::start("cam-top", FORMAT, move || {
+        let start = Camera::start("cam-top", FORMAT, UsbControls::default(), move || {
             let shots = shots.lock().unwrap().take().unwrap();
             open(Device::new(FORMAT, shots, sync_channel(1).0)).map(Device::boxed)
         });
@@ -551,7 +561,7 @@ fn a_camera_that_is_not_there_is_told() {
         return;
     }
     let refusal = |select: CameraSelect| {
-        let opened = Camera::open("cam-top", &select, FORMAT);
+        let opened = Camera::open("cam-top", &select, FORMAT, UsbControls::default());
         opened.err().unwrap().to_string()
     };
     insta::assert_snapshot!(refusal(CameraSelect::Index(0)), @"camera `cam-top`: the system shows no camera; plug it in, and check that this user may read /dev/video*");

@@ -1,7 +1,10 @@
 //! The command line as people and scripts meet it: status, standard output and standard error of the
 //! real binary.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "cli/camera.rs"]
+mod camera;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/live.rs"]

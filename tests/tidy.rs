@@ -28,8 +28,9 @@ const ROOMS: [&str; 19] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 27] = [
+const CRATES: [(&str, &str); 28] = [
     ("anstream", "app"),
+    ("aravis", "source"),
     ("axum", "web"),
     ("base64", "page"),
     ("clap", "app"),

@@ -1,6 +1,7 @@
 //! The command line: one file a command, printing, exit status.
 
 mod broker;
+mod camera;
 mod check;
 mod command;
 mod completions;
@@ -94,6 +95,9 @@ enum Task {
     Command(command::CommandArgs),
     /// Says every mistake in a station's files, and tests its models.
     Check(check::CheckArgs),
+    /// Looks at cameras: lists them, takes a picture, shows the live rate.
+    #[command(subcommand)]
+    Camera(camera::CameraCommand),
     /// Teaches an anomaly model from pictures of good parts only.
     Teach(teach::TeachArgs),
     /// Looks at a station's recipes.
@@ -186,6 +190,7 @@ pub(crate) fn main() -> ExitCode {
         Task::Line(args) => line::line(&args),
         Task::Command(args) => command::command(&args),
         Task::Check(args) => Ok(check::check(&args)),
+        Task::Camera(command) => camera::camera(&command),
         Task::Teach(args) => teach::teach(&args),
         Task::Recipe(command) => recipe::recipe(&command),
         Task::Record(command) => record::record(&command),

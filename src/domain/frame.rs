@@ -31,8 +31,10 @@ impl PixelFormat {
 pub struct Frame {
     /// The camera that took it, as the recipe's views name it.
     pub camera: String,
-    /// The camera's own count; a gap is a frame lost before us.
+    /// The camera's own count; between two parts a free-running camera counts on.
     pub camera_frame: u64,
+    /// Frames of this camera that were lost since the frame before, where the source knows it.
+    pub frames_lost: u64,
     /// When it arrived.
     pub captured_at: Instant,
     /// Exposure time, where the camera tells it.
@@ -91,6 +93,7 @@ impl Frame {
         Ok(Self {
             camera: camera.to_owned(),
             camera_frame: 0,
+            frames_lost: 0,
             captured_at,
             exposure_us: None,
             origin: None,

@@ -1,16 +1,10 @@
 //! A USB camera through nokhwa: opened by name or number, a fixed format, one frame a trigger.
 //!
-//! The camera runs free on a thread of its own, which keeps the newest frames; a capture takes the
-//! first frame that was exposed after the trigger, however long the part had to wait for its turn: one
-//! that came later may show the next part. So a picture is neither older nor newer than its part, and
-//! a camera that hangs costs the part its deadline and nothing else. Only the frame that is taken is
-//! decoded: the thread must be back at the driver before the next frame, or the driver's queue ages.
+//! The camera runs free on a thread of its own (`newest.rs`). Only the frame that is taken is decoded:
+//! the thread must be back at the driver before the next frame, or the driver's queue ages.
 
-use std::collections::VecDeque;
 use std::str::FromStr;
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use nokhwa::utils::{
     ApiBackend, CameraFormat as NokhwaFormat, CameraIndex, CameraInfo, FrameFormat,
@@ -18,19 +12,11 @@ use nokhwa::utils::{
 };
 use nokhwa::{Buffer, query};
 
-use super::{FrameSource, SourceError};
+use super::controls::UsbControls;
+use super::newest::{self, Fresh, Keeper, Taker, began_at, device_error};
+use super::{FoundCamera, FrameSource, SourceError};
 use crate::domain::{Frame, PixelFormat, SizePx, Trigger};
 use crate::vision::{DecodeLimits, Picture, decode, picture_from_yuyv};
-
-/// When a camera that gave an error is opened again: an unplugged one has a new device behind it.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-
-/// Frames that are kept for parts that wait for their turn, and bytes of them: at least one is.
-const FRAMES_KEPT: usize = 32;
-const FRAME_BYTES_KEPT: usize = 128 << 20;
-
-/// How long a camera may take to open.
-const OPEN_MAX: Duration = Duration::from_secs(10);
 
 /// Which camera to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,61 +53,8 @@ pub struct CameraFormat {
 /// A running camera.
 pub struct Camera {
     name: String,
-    newest: Arc<Newest>,
-    // The camera's count of the frame that the latest part got: no two parts get the same.
-    given: u64,
-}
-
-#[derive(Default)]
-struct Newest {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    // The oldest first.
-    taken: VecDeque<Taken>,
-    // The newest frame that had to make room, and when it can have begun.
-    given_up: Option<(u64, Instant)>,
-    stop: bool,
-}
-
-/// What the driver gave, not decoded yet; a clone shares the bytes.
-#[derive(Clone)]
-struct Taken {
-    // The earliest moment at which its exposure can have begun.
-    began_at: Instant,
-    camera_frame: u64,
-    buffer: Result<Buffer, String>,
-}
-
-impl State {
-    fn keep(&mut self, taken: Taken) {
-        // An error stays until a frame comes, and none is worth keeping beside another.
-        self.taken.retain(|kept| kept.buffer.is_ok());
-        self.taken.push_back(taken);
-        let n_bytes = |taken: &Taken| {
-            taken
-                .buffer
-                .as_ref()
-                .map_or(0, |buffer| buffer.buffer().len())
-        };
-        while 1 < self.taken.len()
-            && (FRAMES_KEPT < self.taken.len()
-                || FRAME_BYTES_KEPT < self.taken.iter().map(n_bytes).sum())
-        {
-            let oldest = self.taken.pop_front();
-            self.given_up = oldest.map(|oldest| (oldest.camera_frame, oldest.began_at));
-        }
-    }
-}
-
-impl Newest {
-    // A thread that panicked leaves the last frame behind, which is still whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    exposure_us: Option<u32>,
+    taker: Taker<Buffer>,
 }
 
 impl FromStr for CameraSelect {
@@ -143,9 +76,10 @@ impl Camera {
         name: &str,
         select: &CameraSelect,
         format: CameraFormat,
+        controls: UsbControls,
     ) -> Result<Self, SourceError> {
         let select = select.clone();
-        Self::start(name, format, move || {
+        Self::start(name, format, controls, move || {
             let index = find(&select)?;
             let wanted = NokhwaFormat::new(
                 Resolution::new(format.size.width_px, format.size.height_px),
@@ -165,46 +99,42 @@ impl Camera {
     /// nokhwa camera stays on one thread.
     ///
     /// # Errors
-    /// [`SourceError::Device`] if it does not open, has another format or gives no stream.
+    /// [`SourceError::Device`] if it does not open, has another format, takes another value than a
+    /// control is set to, or gives no stream.
     pub fn start(
         name: &str,
         format: CameraFormat,
+        controls: UsbControls,
         open: impl Fn() -> Result<nokhwa::Camera, String> + Send + 'static,
     ) -> Result<Self, SourceError> {
-        let fault = |text| device_error(name, text);
-        let newest = Arc::new(Newest::default());
-        let shared = Arc::clone(&newest);
-        let open = move || open().and_then(|device| streaming(device, format));
-        let (opened, is_open) = sync_channel(1);
-        std::thread::Builder::new()
-            .name(format!("camera {name}"))
-            .spawn(move || {
-                let (device, outcome) = match open() {
-                    Ok(device) => (Some(device), Ok(())),
-                    Err(text) => (None, Err(text)),
-                };
-                // Nobody waits any more if opening took too long; then there is nothing to run for.
-                if let (Ok(()), Some(device)) = (opened.send(outcome), device) {
-                    run(device, &open, &shared);
-                }
-            })
-            .map_err(|error| fault(format!("no thread for it: {error}")))?;
-        match is_open.recv_timeout(OPEN_MAX) {
-            Ok(Ok(())) => Ok(Self {
-                name: name.to_owned(),
-                newest,
-                given: 0,
-            }),
-            Ok(Err(text)) => Err(fault(text)),
-            Err(_) => Err(fault(format!(
-                "it did not open within {} s",
-                OPEN_MAX.as_secs()
-            ))),
-        }
+        let open = move || open().and_then(|device| streaming(device, format, controls));
+        let mut asked_at = Instant::now();
+        let next = move |device: &mut nokhwa::Camera, _: &Keeper<Buffer>| {
+            let asked_before = std::mem::replace(&mut asked_at, Instant::now());
+            let buffer = device
+                .frame()
+                .map_err(|error| format!("{error}; is it still plugged in?"))?;
+            Ok(Some(Fresh {
+                began_at: began_at(buffer.capture_timestamp(), asked_before),
+                n_bytes: buffer.buffer().len(),
+                request: None,
+                camera_frame: None,
+                content: buffer,
+            }))
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            exposure_us: controls.exposure_us,
+            taker: newest::start(name, open, next)?,
+        })
     }
 }
 
-fn streaming(mut device: nokhwa::Camera, format: CameraFormat) -> Result<nokhwa::Camera, String> {
+fn streaming(
+    mut device: nokhwa::Camera,
+    format: CameraFormat,
+    controls: UsbControls,
+) -> Result<nokhwa::Camera, String> {
     let found = device.camera_format();
     let size = SizePx {
         width_px: found.width(),
@@ -218,6 +148,7 @@ fn streaming(mut device: nokhwa::Camera, format: CameraFormat) -> Result<nokhwa:
             frame_format(format.fourcc)
         ));
     }
+    controls.set(&mut device)?;
     device
         .open_stream()
         .map_err(|error| format!("its stream does not open: {error}"))?;
@@ -226,114 +157,12 @@ fn streaming(mut device: nokhwa::Camera, format: CameraFormat) -> Result<nokhwa:
 
 impl FrameSource for Camera {
     fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError> {
-        let started = Instant::now();
-        let mut state = self.newest.lock();
-        let taken = loop {
-            // A frame or an error from before the trigger is not the part's. An error stays: the
-            // camera is lost until a frame comes.
-            let is_new = |taken: &&Taken| {
-                trigger.arrived_at <= taken.began_at && self.given < taken.camera_frame
-            };
-            let was_given_up = |(camera_frame, began_at): (u64, Instant)| {
-                trigger.arrived_at <= began_at && self.given < camera_frame
-            };
-            if state.given_up.is_some_and(was_given_up) {
-                return Err(SourceError::TooMany {
-                    camera: self.name.clone(),
-                    n_kept: state.taken.len(),
-                });
-            }
-            if let Some(taken) = state.taken.iter().find(is_new) {
-                break taken.clone();
-            }
-            let left = latest.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(match state.taken.back() {
-                    Some(Taken {
-                        buffer: Err(text), ..
-                    }) => device_error(&self.name, text.clone()),
-                    _ => SourceError::Timeout {
-                        camera: self.name.clone(),
-                        waited_ms: started.elapsed().as_millis(),
-                    },
-                });
-            }
-            let waited = self.newest.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        };
-        drop(state);
-        let buffer = taken
-            .buffer
-            .map_err(|text| device_error(&self.name, text))?;
-        self.given = taken.camera_frame;
-        let mut frame = frame_from(&self.name, &buffer, taken.began_at)?;
+        let taken = self.taker.take(trigger.arrived_at, latest)?;
+        let mut frame = frame_from(&self.name, &taken.content, taken.began_at)?;
         frame.camera_frame = taken.camera_frame;
+        frame.exposure_us = self.exposure_us;
         Ok(frame)
     }
-}
-
-impl Drop for Camera {
-    // The thread is not joined: a hung driver must not hang the station's end.
-    fn drop(&mut self) {
-        self.newest.lock().stop = true;
-        self.newest.changed.notify_all();
-    }
-}
-
-fn run(
-    device: nokhwa::Camera,
-    open: &impl Fn() -> Result<nokhwa::Camera, String>,
-    newest: &Newest,
-) {
-    let mut device = Ok(device);
-    let mut camera_frame = 0;
-    let mut asked_at = Instant::now();
-    loop {
-        let asked_before = std::mem::replace(&mut asked_at, Instant::now());
-        let buffer = match &mut device {
-            Ok(device) => device
-                .frame()
-                .map_err(|error| format!("{error}; is it still plugged in?")),
-            Err(text) => Err(std::mem::take(text)),
-        };
-        camera_frame += 1;
-        let failed = buffer.is_err();
-        let mut state = newest.lock();
-        state.keep(Taken {
-            began_at: buffer
-                .as_ref()
-                .map_or(asked_at, |buffer| began_at(buffer, asked_before)),
-            camera_frame,
-            buffer,
-        });
-        newest.changed.notify_all();
-        if failed && !state.stop {
-            let waited = newest.changed.wait_timeout(state, RETRY_AFTER);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if state.stop {
-            return;
-        }
-        drop(state);
-        if failed {
-            // The one that failed goes first: a device has one stream.
-            drop(std::mem::replace(&mut device, Err(String::new())));
-            device = open();
-        }
-    }
-}
-
-/// The earliest moment at which the exposure can have begun. A camera exposes while it still sends
-/// the frame before, so that is when that one was asked for; or the driver's own time, if it is
-/// earlier because the frame had to wait in the driver's queue.
-fn began_at(buffer: &Buffer, asked_before: Instant) -> Instant {
-    buffer
-        .capture_timestamp()
-        .and_then(|since_1970| {
-            let taken_at = SystemTime::UNIX_EPOCH.checked_add(since_1970)?;
-            Instant::now().checked_sub(taken_at.elapsed().ok()?)
-        })
-        .map_or(asked_before, |taken_at| taken_at.min(asked_before))
 }
 
 fn frame_from(camera: &str, buffer: &Buffer, captured_at: Instant) -> Result<Frame, SourceError> {
@@ -370,13 +199,6 @@ fn frame_from(camera: &str, buffer: &Buffer, captured_at: Instant) -> Result<Fra
     Ok(picture.into_frame(camera, captured_at)?)
 }
 
-fn device_error(camera: &str, text: String) -> SourceError {
-    SourceError::Device {
-        camera: camera.to_owned(),
-        text,
-    }
-}
-
 fn frame_format(fourcc: FourCc) -> FrameFormat {
     match fourcc {
         FourCc::Mjpeg => FrameFormat::MJPEG,
@@ -400,4 +222,20 @@ fn find(select: &CameraSelect) -> Result<CameraIndex, String> {
             format!("it is not among the cameras that the system shows ({})", names.join(", "))
         }
     })
+}
+
+/// The USB cameras that the system shows.
+///
+/// # Errors
+/// [`SourceError::Device`] if it cannot be asked.
+pub fn usb_cameras() -> Result<Vec<FoundCamera>, SourceError> {
+    let found = query(ApiBackend::Auto)
+        .map_err(|error| device_error("usb", format!("cannot list cameras: {error}")))?;
+    let found = found.iter().map(|info| FoundCamera {
+        kind: "usb",
+        id: info.index().to_string(),
+        name: info.human_name(),
+        place: info.description().to_owned(),
+    });
+    Ok(found.collect())
 }

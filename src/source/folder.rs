@@ -113,7 +113,7 @@ pub fn pictures_below(camera: &str, path: &Path) -> Result<Vec<PathBuf>, SourceE
     Ok(pictures)
 }
 
-fn entries(camera: &str, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+pub(super) fn entries(camera: &str, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let fault = |cause| SourceError::Read {
         camera: camera.to_owned(),
         path: path.to_owned(),
@@ -129,7 +129,7 @@ fn entries(camera: &str, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(entries)
 }
 
-fn is_picture(path: &Path) -> bool {
+pub(super) fn is_picture(path: &Path) -> bool {
     let extension = path
         .extension()
         .and_then(|text| text.to_str())

@@ -1,9 +1,21 @@
 //! Where frames come from: one [`FrameSource`] a camera.
 
 mod camera;
+mod controls;
 mod folder;
 mod generator;
+mod genicam;
+#[cfg_attr(
+    not(feature = "genicam"),
+    expect(
+        dead_code,
+        reason = "only GenICam cameras are asked for frames and count their losses"
+    )
+)]
+mod newest;
+mod stream;
 mod video;
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,10 +23,14 @@ use std::time::Instant;
 use crate::domain::{Frame, FrameError, Reason, Trigger};
 use crate::vision::{DecodeError, DecodeLimits, Picture, VisionError, decode};
 
-pub use camera::{Camera, CameraFormat, CameraSelect, FourCc};
+pub use camera::{Camera, CameraFormat, CameraSelect, FourCc, usb_cameras};
+pub use controls::UsbControls;
 pub use folder::{Folder, Order, pictures_below};
 pub use generator::Generator;
+pub use genicam::{Genicam, GenicamPixels, GenicamSettings, GenicamTrigger, genicam_cameras};
+pub use stream::Stream;
 pub use video::VideoFile;
+pub use watched::{After, Belongs, Watched};
 
 /// One camera, or what stands in for it.
 pub trait FrameSource: Send {
@@ -23,6 +39,19 @@ pub trait FrameSource: Send {
     /// # Errors
     /// [`SourceError`] if there is no frame; the station answers the trigger with its reason.
     fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError>;
+}
+
+/// A camera that the system shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundCamera {
+    /// The kind of source that it is for: `usb` or `genicam`.
+    pub kind: &'static str,
+    /// What the station file calls `device`.
+    pub id: String,
+    /// Vendor and model, as the camera says.
+    pub name: String,
+    /// Where it is: its driver, or protocol and address.
+    pub place: String,
 }
 
 /// Why there is no frame.
@@ -158,4 +187,15 @@ pub fn read_frame(camera: &str, path: &Path) -> Result<Frame, SourceError> {
     let mut frame = read_picture(camera, path)?.into_frame(camera, Instant::now())?;
     frame.origin = Some(path.display().to_string());
     Ok(frame)
+}
+
+/// An error with its causes, for whoever reads what became of a part.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

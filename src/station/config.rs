@@ -1,5 +1,6 @@
 //! The station file as written and checked: who the station is, where its things lie, how fast it answers.
 
+mod cameras;
 mod file;
 mod sparkplug;
 mod storage;
@@ -9,19 +10,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{self, Checks, ConfigError};
-use crate::domain::{Name, SizePx};
+use crate::domain::Name;
 use crate::model::{Provider, SessionOptions};
 use crate::publish::{Connection, Protocol, SparkplugSettings, Tls, Topics};
 use crate::record::ArchiveRules;
-use crate::source::{CameraFormat, CameraSelect, Order};
 
 use super::doubt::Doubt;
 use super::storage::AROUND_MAX;
 use file::{
-    BrokerFile, CameraFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, OrderFile, ProtocolFile,
-    SourceFile, StartFile, StationFile, loopback,
+    BrokerFile, DeadlinesFile, MqttFile, OnnxRuntimeFile, ProtocolFile, StartFile, StationFile,
+    loopback,
 };
 
+pub use cameras::{CameraConfig, SourceConfig};
 pub use storage::{StorageConfig, WhenFull};
 
 const SCHEMA: u32 = 1;
@@ -98,38 +99,6 @@ pub enum Start {
     Commanded,
 }
 
-/// A camera and what stands behind it.
-#[derive(Debug, Clone)]
-pub struct CameraConfig {
-    /// The name that views and calibrations use.
-    pub name: String,
-    /// What it is.
-    pub source: SourceConfig,
-}
-
-/// What stands behind a camera.
-#[derive(Debug, Clone)]
-pub enum SourceConfig {
-    /// Pictures in a folder.
-    Folder(PathBuf, Order),
-    /// A video file or stream.
-    Video(PathBuf),
-    /// Drawn frames.
-    Generator(SizePx),
-    /// A USB camera.
-    Usb(CameraSelect, CameraFormat),
-}
-
-impl SourceConfig {
-    /// Whether it looks at the part itself, so that it can look twice.
-    fn is_live(&self) -> bool {
-        match self {
-            Self::Usb(..) => true,
-            Self::Folder(..) | Self::Video(_) | Self::Generator(_) => false,
-        }
-    }
-}
-
 impl Station {
     /// Reads and checks a station file; relative paths in it count from its folder.
     ///
@@ -165,7 +134,7 @@ impl Station {
         let around = "archive.around_incidents";
         checks.range(around, file.archive.around_incidents, 0, AROUND_MAX);
         let storage = file.storage.check(&mut checks);
-        let cameras = check_cameras(folder, file.cameras, file.doubt.then, &mut checks);
+        let cameras = cameras::check(folder, file.cameras, file.doubt.then, &mut checks);
         let station = topics.zip(session).map(|(topics, session)| Self {
             name: file.station,
             recipes: file
@@ -223,29 +192,6 @@ fn check_basics(file: &StationFile, checks: &mut Checks) {
         "camera",
         file.cameras.iter().map(|camera| camera.name.as_str()),
     );
-}
-
-fn check_cameras(
-    folder: &Path,
-    files: Vec<CameraFile>,
-    doubt: Doubt,
-    checks: &mut Checks,
-) -> Vec<CameraConfig> {
-    let cameras: Vec<_> = files
-        .into_iter()
-        .map(|camera| check_camera(folder, camera, checks))
-        .collect();
-    // Only a camera that looks at the part itself can look again.
-    let recorded = |camera: &&CameraConfig| !camera.source.is_live();
-    for camera in cameras.iter().filter(recorded) {
-        if doubt == Doubt::Reinspect {
-            checks.say(format!(
-                "`doubt.then = \"reinspect\"` needs a second frame of a part, which camera `{}` cannot take; write review or reject",
-                camera.name
-            ));
-        }
-    }
-    cameras
 }
 
 fn check_connection(folder: &Path, file: &StationFile, checks: &mut Checks) -> Connection {
@@ -359,54 +305,4 @@ fn check_session(file: &OnnxRuntimeFile, checks: &mut Checks) -> Option<SessionO
                 1_000_000,
             ),
     })
-}
-
-fn check_camera(folder: &Path, file: CameraFile, checks: &mut Checks) -> CameraConfig {
-    let at = format!("cameras.{}", file.name);
-    checks.take(format!("{at}.name"), Name::new(&file.name));
-    let mut size = |width_px: u32, height_px: u32| SizePx {
-        width_px: checks.range(format!("{at}.width_px"), width_px, 8, 20_000),
-        height_px: checks.range(format!("{at}.height_px"), height_px, 8, 20_000),
-    };
-    let source = match file.source {
-        SourceFile::Folder { path, order } => {
-            let order = match order {
-                OrderFile::Once => Order::Once,
-                OrderFile::Again => Order::Again,
-                OrderFile::ByPart => Order::ByPart,
-            };
-            SourceConfig::Folder(folder.join(path), order)
-        }
-        SourceFile::Video { path } => SourceConfig::Video(match path.to_str() {
-            Some(url) if url.contains("://") => path,
-            _ => folder.join(path),
-        }),
-        SourceFile::Generator {
-            width_px,
-            height_px,
-        } => SourceConfig::Generator(size(width_px, height_px)),
-        SourceFile::Usb {
-            device,
-            width_px,
-            height_px,
-            fourcc,
-            rate_fps,
-        } => {
-            let size = size(width_px, height_px);
-            let rate_fps = checks.range(format!("{at}.rate_fps"), rate_fps, 1, 1_000);
-            let Ok(select) = device.parse::<CameraSelect>();
-            SourceConfig::Usb(
-                select,
-                CameraFormat {
-                    size,
-                    fourcc,
-                    rate_fps,
-                },
-            )
-        }
-    };
-    CameraConfig {
-        name: file.name,
-        source,
-    }
 }

@@ -31,7 +31,6 @@ pub(super) struct Counters {
     ok: u64,
     ng: u64,
     indeterminate: BTreeMap<Reason, u64>,
-    camera_frames: BTreeMap<String, u64>,
     total_ms: VecDeque<f64>,
 }
 
@@ -57,7 +56,6 @@ impl Counters {
             ok: 0,
             ng: 0,
             indeterminate: BTreeMap::new(),
-            camera_frames: BTreeMap::new(),
             total_ms: VecDeque::new(),
         }
     }
@@ -72,14 +70,6 @@ impl Counters {
             self.total_ms.pop_front();
         }
         self.total_ms.push_back(total.as_secs_f64() * 1e3);
-    }
-
-    /// Counts the frames that the camera counted and we never saw.
-    pub(super) fn camera_frame(&mut self, camera: &str, count: u64) {
-        let before = self.camera_frames.insert(camera.to_owned(), count);
-        if let Some(before) = before {
-            self.frames_lost += count.saturating_sub(before).saturating_sub(1);
-        }
     }
 
     pub(super) fn payload(
@@ -154,9 +144,7 @@ mod tests {
             Verdict::Indeterminate(Reason::Overload),
             Duration::from_millis(900),
         );
-        for count in [1, 2, 5] {
-            counters.camera_frame("cam", count);
-        }
+        counters.frames_lost += 2;
         let health = counters.payload(
             "st",
             3,

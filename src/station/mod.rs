@@ -14,6 +14,7 @@ mod pictures;
 mod ready;
 mod replay;
 mod run;
+mod sources;
 mod start;
 mod storage;
 mod supervise;
@@ -24,9 +25,8 @@ mod worker;
 pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station, StorageConfig, WhenFull};
 pub use doubt::Doubt;
 pub use pictures::draw_inspection;
-pub use ready::{
-    Files, Ready, StationError, files_of, make_ready, open_source, part_types_of, read_station,
-};
+pub use ready::{Files, Ready, StationError, files_of, make_ready, part_types_of, read_station};
 pub use replay::{Replay, Replayed, stable_line};
+pub use sources::open_source;
 pub use start::{Handle, start};
 pub use vitals::{Seen, Vitals};

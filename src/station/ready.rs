@@ -14,10 +14,10 @@ use crate::model::{
 use crate::publish::{BrokerError, PublishError};
 use crate::recipe::{Recipe, Step, View};
 use crate::record::RecordError;
-use crate::source::{Camera, Folder, FrameSource, Generator, SourceError, VideoFile, read_picture};
+use crate::source::{SourceError, read_picture};
 use crate::vision::{FlatField, Picture};
 
-use super::config::{CameraConfig, SourceConfig, Station};
+use super::config::Station;
 use super::doubt::Doubt;
 
 /// Why a station cannot work.
@@ -454,20 +454,6 @@ impl Files {
             .values()
             .map(|(calibration, _)| calibration)
     }
-}
-
-/// Opens what stands behind a camera.
-///
-/// # Errors
-/// [`SourceError`] if it cannot be opened.
-pub fn open_source(camera: &CameraConfig) -> Result<Box<dyn FrameSource>, SourceError> {
-    let name = &camera.name;
-    Ok(match &camera.source {
-        SourceConfig::Folder(path, order) => Box::new(Folder::open(name, path, *order)?),
-        SourceConfig::Video(path) => Box::new(VideoFile::open(name, path)?),
-        SourceConfig::Generator(size) => Box::new(Generator::new(name, *size)),
-        SourceConfig::Usb(select, format) => Box::new(Camera::open(name, select, *format)?),
-    })
 }
 
 fn read_recipe(path: &Path) -> Result<Recipe, ConfigError> {

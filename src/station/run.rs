@@ -326,10 +326,8 @@ impl Live {
 
     fn inspected(&mut self, inspected: Inspected) {
         let Inspected { trigger, evidence } = inspected;
-        for view in &evidence.inspection.views {
-            if let Some(count) = view.camera_frame {
-                self.counters.camera_frame(&view.camera, count);
-            }
+        for (_, frame) in &evidence.frames {
+            self.counters.frames_lost += frame.frames_lost;
         }
         let verdict = evidence.inspection.verdict;
         match self.gate.result(&trigger, verdict, Instant::now()) {

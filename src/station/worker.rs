@@ -15,8 +15,9 @@ use crate::source::FrameSource;
 
 use super::config::Station;
 use super::doubt::{Doubt, second_look};
-use super::ready::{Files, StationError, make_ready, open_source};
+use super::ready::{Files, StationError, make_ready};
 use super::run::Event;
+use super::sources::open_source;
 
 /// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(10);

@@ -95,7 +95,7 @@ impl Video {
 }
 
 /// Takes `user:password@` out of an address, for messages and records.
-fn without_password(path_or_url: &str) -> String {
+pub fn without_password(path_or_url: &str) -> String {
     let Some((scheme, rest)) = path_or_url.split_once("://") else {
         return path_or_url.to_owned();
     };

@@ -257,7 +257,7 @@ fn what_stands_behind_a_camera() {
        |
     17 | source = { gige = { address = "10.0.0.7" } }
        |            ^^^^
-    unknown variant `gige`, expected one of `folder`, `video`, `generator`, `usb`
+    unknown variant `gige`, expected one of `folder`, `video`, `stream`, `watched`, `generator`, `usb`, `genicam`
     "#);
     assert_snapshot!(camera("{}"), @"
     cannot understand `file.toml`: TOML parse error at line 17, column 10
@@ -286,6 +286,22 @@ fn what_stands_behind_a_camera() {
     unknown variant `h264`, expected one of `mjpeg`, `yuyv`, `grey`
     "#);
     assert_snapshot!(camera("{ usb = { device = \"0\", width_px = 640, height_px = 480, fourcc = \"mjpeg\", rate_fps = 0 } }"), @"`file.toml`: `cameras.cam-1.rate_fps = 0` is out of range; write 1 to 1000");
+    let fixed = "{ usb = { device = \"0\", width_px = 640, height_px = 480, fourcc = \"mjpeg\", rate_fps = 30, exposure_us = 9, white_balance_k = 99 } }";
+    assert_snapshot!(camera(fixed), @"
+    `file.toml`: 2 mistakes
+      - `cameras.cam-1.exposure_us = 9` is out of range; write 100 to 10000000
+      - `cameras.cam-1.white_balance_k = 99` is out of range; write 1000 to 20000
+    ");
+    let genicam = |more: &str| {
+        camera(&format!(
+            "{{ genicam = {{ device = \"G1\", width_px = 640, height_px = 480, pixel_format = \"mono8\", {more} }} }}"
+        ))
+    };
+    assert_snapshot!(genicam("trigger = \"hardware\""), @r#"`file.toml`: `cameras.cam-1`: `trigger = "hardware"` needs the camera's `line`, for example `line = "Line0"`"#);
+    assert_snapshot!(genicam("trigger = \"software\", edge = \"rising\""), @r#"`file.toml`: `cameras.cam-1`: `line` and `edge` are for `trigger = "hardware"`; leave them out"#);
+    assert_snapshot!(genicam("trigger = \"free_run\", buffers = 1"), @"`file.toml`: `cameras.cam-1.buffers = 1` is out of range; write 2 to 64");
+    assert_snapshot!(camera("{ stream = { url = \"10.0.0.7\" } }"), @"`file.toml`: `cameras.cam-1.url`: `10.0.0.7` is no address; write for example `rtsp://10.0.0.7/stream1`, or `video` for a file");
+    assert_snapshot!(camera("{ watched = { path = \"share\", belongs = \"by_part\", after = \"keep\", quiet_ms = 0 } }"), @"`file.toml`: `cameras.cam-1.quiet_ms = 0` is out of range; write 1 to 60000");
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn help_names_every_command_and_every_exit_code() {
       line         Plays the line controller: announces parts, expects verdicts, keeps the account
       command      Tells a running station what to do: start, stop, prepare, reset
       check        Says every mistake in a station's files, and tests its models
+      camera       Looks at cameras: lists them, takes a picture, shows the live rate
       teach        Teaches an anomaly model from pictures of good parts only
       recipe       Looks at a station's recipes
       record       Looks into a record store: proves its chain, finds, exports and holds records

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use crate::config::Checks;
 use crate::model::SessionOptions;
-use crate::source::FourCc;
 
 use super::super::doubt::Doubt;
+use super::cameras::CameraFile;
 use super::sparkplug::SparkplugFile;
 use super::storage::StorageFile;
 
@@ -236,44 +236,4 @@ impl Default for ArchiveFile {
             drawn: true,
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CameraFile {
-    pub(super) name: String,
-    pub(super) source: SourceFile,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum SourceFile {
-    Folder {
-        path: PathBuf,
-        #[serde(default)]
-        order: OrderFile,
-    },
-    Video {
-        path: PathBuf,
-    },
-    Generator {
-        width_px: u32,
-        height_px: u32,
-    },
-    Usb {
-        device: String,
-        width_px: u32,
-        height_px: u32,
-        fourcc: FourCc,
-        rate_fps: u32,
-    },
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OrderFile {
-    #[default]
-    Once,
-    Again,
-    ByPart,
 }

@@ -89,7 +89,7 @@ const DOUBTFUL: u8 = 190;
 const BAD: u8 = 250;
 
 fn verdict(doubt: Doubt, looks: &[u8]) -> String {
-    let inspected = inspect(doubt, looks, Duration::from_secs(60));
+    let inspected = inspect(doubt, looks, Duration::from_mins(1));
     inspected.evidence.inspection.verdict.to_string()
 }
 
@@ -118,7 +118,7 @@ fn what_is_sure_is_not_looked_at_again() {
 
 #[test]
 fn the_record_holds_the_frame_that_decided_and_says_that_it_was_the_second() {
-    let inspected = inspect(Doubt::Reinspect, &[DOUBTFUL, GOOD], Duration::from_secs(60));
+    let inspected = inspect(Doubt::Reinspect, &[DOUBTFUL, GOOD], Duration::from_mins(1));
     let Evidence {
         inspection, frames, ..
     } = inspected.evidence;
