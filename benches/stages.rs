@@ -165,6 +165,41 @@ fn prepare(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
+#[divan::bench(name = "3 find the part", sample_count = 60, sample_size = 1, args = [2.0, 5.0])]
+fn find_the_part(bencher: Bencher<'_, '_>, turn_max_deg: f64) {
+    with_scene(|scene| {
+        let registrar = scene.registrar(turn_max_deg).expect("a part with marks");
+        bencher.bench_local(|| {
+            registrar
+                .find(&scene.frames[0])
+                .expect("the reference itself")
+        });
+    });
+}
+
+#[divan::bench(
+    name = "3 prepare a part that lies elsewhere",
+    sample_count = 60,
+    sample_size = 1
+)]
+fn follow_the_part(bencher: Bencher<'_, '_>) {
+    with_scene(|scene| {
+        let registrar = scene.registrar(2.0).expect("a part with marks");
+        let placed = registrar
+            .find(&scene.frames[0])
+            .expect("the reference itself");
+        let mut preparer = scene.preparer(&[Step::Undistort], 1).expect("made in main");
+        let mut tensor = vec![0.0; scene.tensors[0].len()];
+        bencher.bench_local(|| {
+            preparer.follow(placed).expect("the part is seen");
+            preparer
+                .prepare(&scene.frames[0], &mut tensor)
+                .expect("a frame");
+            black_box(&tensor);
+        });
+    });
+}
+
 #[divan::bench(name = "4 infer", sample_count = 36, sample_size = 1)]
 fn infer(bencher: Bencher<'_, '_>) {
     with_scene(|scene| {

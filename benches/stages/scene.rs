@@ -13,10 +13,10 @@ use taktgate::domain::{
 };
 use taktgate::inspect::{Capture, Inspection, Inspector};
 use taktgate::model::{Detector, ModelPackage, OnnxDetector, RawOutput, Runtime, SessionOptions};
-use taktgate::recipe::{Step, View};
+use taktgate::recipe::{Fixture, Step, View};
 use taktgate::source::{pictures_below, read_frame};
 use taktgate::station::{self, Station};
-use taktgate::vision::{InputSpec, Preparer};
+use taktgate::vision::{InputSpec, Picture, Preparer, Registrar};
 use uuid::Uuid;
 
 /// The scene that is measured.
@@ -213,6 +213,33 @@ impl Scene {
             clock_stepped_s: None,
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         })
+    }
+}
+
+impl Scene {
+    /// Finds the part of the first frame, by marks that it chooses, up to 5 mm off.
+    pub(crate) fn registrar(&self, turn_max_deg: f64) -> anyhow::Result<Registrar> {
+        let frame = self.frames.first().context("no frame")?;
+        let reference = Picture {
+            size: frame.size(),
+            format: frame.format(),
+            pixels: frame.pixels().to_vec(),
+        };
+        let fixture = Fixture {
+            marks_px: Vec::new(),
+            shift_max_mm: 5.0,
+            turn_max_deg,
+            score_min: 0.7,
+            drift_max_mm: 2.5,
+        };
+        let middle = RectPx {
+            x: 100.0,
+            y: 80.0,
+            width: f64::from(frame.size().width_px) - 200.0,
+            height: f64::from(frame.size().height_px) - 160.0,
+        };
+        let projection = self.calibration.projection();
+        Ok(Registrar::new(&reference, &fixture, projection, middle)?)
     }
 }
 
