@@ -97,6 +97,7 @@ fn finding(view: &str, found: Measured, graded: Graded) -> Finding {
         view: view.to_owned(),
         region_mm: found.region_mm,
         length_mm: found.length_mm,
+        length_uncertainty_mm: found.length_uncertainty_mm,
         area_mm2: found.area_mm2,
         detection: found.detection,
         zone: graded.zone,

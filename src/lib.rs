@@ -29,6 +29,8 @@ pub mod source;
 
 pub mod inspect;
 
+pub mod calibrate;
+
 pub mod teach;
 
 pub mod evaluate;

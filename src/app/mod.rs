@@ -1,6 +1,7 @@
 //! The command line: one file a command, printing, exit status.
 
 mod broker;
+mod calibrate;
 mod camera;
 mod check;
 mod command;
@@ -46,7 +47,8 @@ Exit codes:
   2  the command line is wrong
   3  done, and the answer is no: a file has mistakes, a model fails its test,
      a replay differs from what was expected, a part got no answer in time,
-     a figure misses what `--require` asks, a record store was tampered with";
+     a figure misses what `--require` asks, a record store was tampered with,
+     a lens would not hold";
 
 /// The quality gate of stamping, welding and paint stations: one verdict for every part, over MQTT,
 /// before the takt runs out.
@@ -103,6 +105,9 @@ enum Task {
     /// Looks at a station's recipes.
     #[command(subcommand)]
     Recipe(recipe::RecipeCommand),
+    /// Makes a camera's calibration from pictures of a board, known points or a grey card.
+    #[command(subcommand)]
+    Calibrate(calibrate::CalibrateCommand),
     /// Looks into a record store: proves its chain, finds, exports and holds records.
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -193,6 +198,7 @@ pub(crate) fn main() -> ExitCode {
         Task::Camera(command) => camera::camera(&command),
         Task::Teach(args) => teach::teach(&args),
         Task::Recipe(command) => recipe::recipe(&command),
+        Task::Calibrate(command) => calibrate::calibrate(&command),
         Task::Record(command) => record::record(&command),
         Task::Model(command) => model::model(&command),
         Task::Broker(args) => broker::broker(&args),

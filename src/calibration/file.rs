@@ -5,7 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Calibration, Lens};
+use super::{
+    Calibration, Draft, LengthUncertainty, Lens, LensFigures, Plane, PlaneFigures, ViewResidual,
+};
 use crate::config::{self, Checks, ConfigError, sha256_hex};
 use crate::domain::{Name, PointPx, SizePx};
 
@@ -21,14 +23,84 @@ struct CalibrationFile {
     image_size_px: [u32; 2],
     camera_matrix_px: [[f64; 3]; 3],
     distortion: [f64; 5],
-    plane: String,
-    mm_from_px: [[f64; 3]; 3],
+    plane: Option<String>,
+    mm_from_px: Option<[[f64; 3]; 3]>,
     reprojection_error_rms_px: f64,
     board: String,
     flat_field: Option<PathBuf>,
+    length_uncertainty: Option<LengthUncertaintyFile>,
+    plane_fit: Option<PlaneFitFile>,
+    lens_fit: Option<LensFitFile>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LengthUncertaintyFile {
+    constant_mm: f64,
+    relative: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaneFitFile {
+    from: String,
+    n_points: u32,
+    residual_rms_mm: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LensFitFile {
+    n_points: u32,
+    covariance: [[f64; 9]; 9],
+    views: Vec<ViewFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewFile {
+    picture: String,
+    residual_rms_px: f64,
+}
+
+/// A calibration that may be measured with: it needs a plane.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError> {
+    let (draft, checks) = checked(path, text, NeedsPlane::Yes)?;
+    let Draft { camera, .. } = draft;
+    let calibration = draft.plane.map(|plane| Calibration {
+        camera,
+        made_at_utc: draft.made_at_utc,
+        valid_until_utc: draft.valid_until_utc,
+        image_size: Some(draft.image_size),
+        lens: Some(draft.lens),
+        mm_from_px: plane.mm_from_px,
+        plane: plane.name,
+        length_uncertainty: plane.length_uncertainty,
+        reprojection_error_rms_px: draft.reprojection_error_rms_px,
+        board: draft.board,
+        flat_field: draft.flat_field.map(|name| path.with_file_name(name)),
+        sha256: sha256_hex(text.as_bytes()),
+    });
+    checks.finish(path, calibration)
+}
+
+/// A calibration on its way, with or without a plane.
+pub(super) fn parse_draft(path: &Path, text: &str) -> Result<Draft, ConfigError> {
+    let (draft, checks) = checked(path, text, NeedsPlane::No)?;
+    checks.finish(path, Some(draft))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NeedsPlane {
+    Yes,
+    No,
+}
+
+fn checked(
+    path: &Path,
+    text: &str,
+    needs_plane: NeedsPlane,
+) -> Result<(Draft, Checks), ConfigError> {
     let file: CalibrationFile = config::parse(path, text)?;
     let mut checks = Checks::default();
     if file.schema != SCHEMA {
@@ -51,7 +123,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError>
         10.0,
     );
     let lens = check_lens(&file, &mut checks);
-    check_plane(&file.mm_from_px, &mut checks);
+    let plane = check_plane(&file, needs_plane, &mut checks);
     if let Some(flat_field) = &file.flat_field {
         let plain = flat_field
             .components()
@@ -63,23 +135,23 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError>
             ));
         }
     }
-    let calibration = Calibration {
+    let lens_fit = file.lens_fit.map(|fit| check_lens_fit(fit, &mut checks));
+    let draft = Draft {
         camera: file.camera,
         made_at_utc: file.made_at_utc,
         valid_until_utc: file.valid_until_utc,
-        image_size: Some(SizePx {
+        image_size: SizePx {
             width_px,
             height_px,
-        }),
-        lens: Some(lens),
-        mm_from_px: file.mm_from_px,
-        plane: file.plane,
+        },
+        lens,
         reprojection_error_rms_px: file.reprojection_error_rms_px,
         board: file.board,
-        flat_field: file.flat_field.map(|name| path.with_file_name(name)),
-        sha256: sha256_hex(text.as_bytes()),
+        lens_fit,
+        plane,
+        flat_field: file.flat_field,
     };
-    checks.finish(path, Some(calibration))
+    Ok((draft, checks))
 }
 
 fn check_lens(file: &CalibrationFile, checks: &mut Checks) -> Lens {
@@ -106,7 +178,76 @@ fn check_lens(file: &CalibrationFile, checks: &mut Checks) -> Lens {
     }
 }
 
-fn check_plane(matrix: &[[f64; 3]; 3], checks: &mut Checks) {
+fn check_plane(
+    file: &CalibrationFile,
+    needs_plane: NeedsPlane,
+    checks: &mut Checks,
+) -> Option<Plane> {
+    let (name, mm_from_px) = match (&file.plane, file.mm_from_px) {
+        (Some(name), Some(mm_from_px)) => (name.clone(), mm_from_px),
+        (None, None) => {
+            if needs_plane == NeedsPlane::Yes {
+                checks.say(
+                    "`plane` and `mm_from_px` are missing: only the lens is known; `taktgate calibrate plane` adds them",
+                );
+            } else if file.length_uncertainty.is_some() || file.plane_fit.is_some() {
+                checks.say("`length_uncertainty` and `plane_fit` need a `plane` with `mm_from_px`");
+            }
+            return None;
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            checks.say("`plane` and `mm_from_px` belong together; write both, or neither");
+            return None;
+        }
+    };
+    check_homography(&mm_from_px, checks);
+    let length_uncertainty = file.length_uncertainty.as_ref().map(|stated| {
+        let constant_mm = checks.range("constant_mm", stated.constant_mm, 0.0, 1000.0);
+        LengthUncertainty {
+            constant_mm,
+            relative: checks.range("relative", stated.relative, 0.0, 1.0),
+        }
+    });
+    let figures = file.plane_fit.as_ref().map(|fit| PlaneFigures {
+        from: fit.from.clone(),
+        n_points: checks.range("plane_fit n_points", fit.n_points, 4, u32::MAX),
+        residual_rms_mm: checks.range("residual_rms_mm", fit.residual_rms_mm, 0.0, 1000.0),
+    });
+    Some(Plane {
+        name,
+        mm_from_px,
+        length_uncertainty,
+        figures,
+    })
+}
+
+fn check_lens_fit(fit: LensFitFile, checks: &mut Checks) -> LensFigures {
+    let entries = fit.covariance.iter().flatten();
+    let on_diagonal = fit
+        .covariance
+        .iter()
+        .zip(0..)
+        .map(|(row, at)| row.get::<usize>(at));
+    let sound = entries.clone().all(|value| value.is_finite())
+        && on_diagonal.flatten().all(|variance| 0.0 <= *variance);
+    if !sound {
+        checks.say("`lens_fit covariance` has values that are not finite, or a variance below 0");
+    }
+    for view in &fit.views {
+        checks.range("residual_rms_px", view.residual_rms_px, 0.0, 1000.0);
+    }
+    let views = fit.views.into_iter().map(|view| ViewResidual {
+        picture: view.picture,
+        residual_rms_px: view.residual_rms_px,
+    });
+    LensFigures {
+        n_points: fit.n_points,
+        covariance: fit.covariance,
+        views: views.collect(),
+    }
+}
+
+fn check_homography(matrix: &[[f64; 3]; 3], checks: &mut Checks) {
     let [first, second, third] = *matrix;
     let determinant: f64 = first
         .iter()
@@ -156,6 +297,30 @@ board = "chessboard 9 x 6, 10 mm"
             .replace("board =", "flat_field = \"../secret.png\"\nboard =");
         insta::assert_snapshot!(error(&wrong));
         insta::assert_snapshot!(error(&GOOD.replace("2026-11-22T00", "yesterday")));
+    }
+
+    #[test]
+    fn a_lens_without_a_plane_is_a_draft_and_no_calibration() {
+        let path = Path::new("cam-1.toml");
+        let lens_only: String = GOOD
+            .lines()
+            .filter(|line| !line.starts_with("plane") && !line.starts_with("mm_from_px"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        assert_eq!(parse_draft(path, &lens_only).unwrap().plane, None);
+        insta::assert_snapshot!(error(&lens_only), @"`cam-1.toml`: `plane` and `mm_from_px` are missing: only the lens is known; `taktgate calibrate plane` adds them");
+        let half = GOOD.replace("plane = \"panel\"\n", "");
+        assert!(error(&half).contains("belong together"), "{}", error(&half));
+    }
+
+    #[test]
+    fn an_uncertainty_is_read_and_one_below_zero_refused() {
+        let stated = |constant_mm: &str| {
+            format!("{GOOD}[length_uncertainty]\nconstant_mm = {constant_mm}\nrelative = 0.001\n")
+        };
+        let calibration = parse(Path::new("cam-1.toml"), &stated("0.08")).unwrap();
+        let found = calibration.length_uncertainty.unwrap();
+        assert!((found.of(60.0) - 0.1).abs() < 1e-12, "{found:?}");
+        insta::assert_snapshot!(error(&stated("-0.1")), @"`cam-1.toml`: `constant_mm = -0.1` is out of range; write 0 to 1000");
     }
 
     #[test]

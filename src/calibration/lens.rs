@@ -17,6 +17,23 @@ pub struct Lens {
 }
 
 impl Lens {
+    /// fx, fy, cx, cy, k1, k2, p1, p2, k3.
+    pub fn parameters(&self) -> [f64; 9] {
+        let [fx, fy] = self.focal_px;
+        let [k1, k2, p1, p2, k3] = self.distortion;
+        let PointPx { x: cx, y: cy } = self.center_px;
+        [fx, fy, cx, cy, k1, k2, p1, p2, k3]
+    }
+
+    /// The way back of [`Self::parameters`].
+    pub fn from_parameters([fx, fy, cx, cy, k1, k2, p1, p2, k3]: [f64; 9]) -> Self {
+        Self {
+            focal_px: [fx, fy],
+            center_px: PointPx { x: cx, y: cy },
+            distortion: [k1, k2, p1, p2, k3],
+        }
+    }
+
     /// Where a point of the undistorted image lies in the image as the camera gave it.
     pub fn distort(&self, undistorted: PointPx) -> PointPx {
         let x = (undistorted.x - self.center_px.x) / self.focal_px[0];

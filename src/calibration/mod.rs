@@ -1,8 +1,13 @@
 //! What turns a camera's pixels into millimetres on the part's plane, as written and checked.
 
+mod board;
+mod chance;
+mod draft;
 mod file;
 mod lens;
 mod projection;
+mod uncertainty;
+mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +16,12 @@ use jiff::Timestamp;
 use crate::config::{ConfigError, sha256_hex};
 use crate::domain::{Detection, ItemVersion, Placement, PointMm, RectMm, SizePx};
 
+pub use board::{Board, BoardError, Pattern};
+pub use chance::Chance;
+pub use draft::{Draft, LensFigures, Plane, PlaneFigures, ViewResidual};
 pub use lens::Lens;
 pub use projection::{Placed, Projection};
+pub use uncertainty::{COVERAGE_FACTOR, LengthParts, LengthUncertainty};
 
 /// A valid calibration of one camera.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +40,8 @@ pub struct Calibration {
     pub mm_from_px: [[f64; 3]; 3],
     /// What the plane is.
     pub plane: String,
+    /// What a length on the plane is uncertain by; `None` where nobody has worked it out.
+    pub length_uncertainty: Option<LengthUncertainty>,
     /// How well the board's corners were met.
     pub reprojection_error_rms_px: f64,
     /// What was photographed to make it.
@@ -104,6 +115,8 @@ pub struct Measured {
     pub region_mm: RectMm,
     /// Its longest extent (largest Feret diameter); the longer side for a box without mask.
     pub length_mm: f64,
+    /// What the length is uncertain by (k = 2), where the calibration states it.
+    pub length_uncertainty_mm: Option<f64>,
     /// Its area.
     pub area_mm2: f64,
 }
@@ -131,6 +144,7 @@ impl Calibration {
                 [0.0, 0.0, 1.0],
             ],
             plane: "image".to_owned(),
+            length_uncertainty: None,
             reprojection_error_rms_px: 0.0,
             board: "none: a bare scale".to_owned(),
             flat_field: None,
@@ -152,19 +166,7 @@ impl Calibration {
     /// # Errors
     /// [`CalibrationFault`]; parts are answered `Indeterminate(Calibration)`.
     pub fn check_date(&self, now: Timestamp) -> Result<(), CalibrationFault> {
-        if self.valid_until_utc < now {
-            return Err(CalibrationFault::OutOfDate {
-                camera: self.camera.clone(),
-                valid_until_utc: self.valid_until_utc,
-            });
-        }
-        if now < self.made_at_utc {
-            return Err(CalibrationFault::FromTheFuture {
-                camera: self.camera.clone(),
-                made_at_utc: self.made_at_utc,
-            });
-        }
-        Ok(())
+        check_date(&self.camera, [self.made_at_utc, self.valid_until_utc], now)
     }
 
     /// Whether it is for frames of this size.
@@ -172,16 +174,8 @@ impl Calibration {
     /// # Errors
     /// [`CalibrationFault::WrongSize`]; the part is answered `Indeterminate(ImageUnfit)`.
     pub fn check_size(&self, found: SizePx) -> Result<(), CalibrationFault> {
-        match self.image_size {
-            Some(size) if size != found => Err(CalibrationFault::WrongSize {
-                camera: self.camera.clone(),
-                width: size.width_px,
-                height: size.height_px,
-                found_width: found.width_px,
-                found_height: found.height_px,
-            }),
-            _ => Ok(()),
-        }
+        self.image_size
+            .map_or(Ok(()), |size| check_size(&self.camera, size, found))
     }
 
     /// How the camera sees the part's plane.
@@ -228,9 +222,44 @@ impl Calibration {
             outline_mm,
             region_mm,
             length_mm,
+            length_uncertainty_mm: self.length_uncertainty.map(|stated| stated.of(length_mm)),
             area_mm2,
         })
     }
+}
+
+fn check_date(
+    camera: &str,
+    [made_at_utc, valid_until_utc]: [Timestamp; 2],
+    now: Timestamp,
+) -> Result<(), CalibrationFault> {
+    let camera = camera.to_owned();
+    if valid_until_utc < now {
+        return Err(CalibrationFault::OutOfDate {
+            camera,
+            valid_until_utc,
+        });
+    }
+    if now < made_at_utc {
+        return Err(CalibrationFault::FromTheFuture {
+            camera,
+            made_at_utc,
+        });
+    }
+    Ok(())
+}
+
+fn check_size(camera: &str, size: SizePx, found: SizePx) -> Result<(), CalibrationFault> {
+    if size == found {
+        return Ok(());
+    }
+    Err(CalibrationFault::WrongSize {
+        camera: camera.to_owned(),
+        width: size.width_px,
+        height: size.height_px,
+        found_width: found.width_px,
+        found_height: found.height_px,
+    })
 }
 
 fn polygon_area(outline: &[PointMm]) -> f64 {

@@ -89,6 +89,8 @@ pub struct Finding {
     pub region_mm: RectMm,
     /// Its longest extent.
     pub length_mm: f64,
+    /// What the length is uncertain by (k = 2), where the calibration states it.
+    pub length_uncertainty_mm: Option<f64>,
     /// Its area.
     pub area_mm2: f64,
     /// The zone whose limits graded it.

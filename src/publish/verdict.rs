@@ -88,6 +88,9 @@ pub struct FindingPayload {
     /// Its longest extent; null if it could not be measured.
     #[serde(deserialize_with = "fields::or_null")]
     pub length_mm: Option<f64>,
+    /// What the length is uncertain by, with k = 2, where the calibration states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length_uncertainty_mm: Option<f64>,
     /// Its area; null if it could not be measured.
     #[serde(deserialize_with = "fields::or_null")]
     pub area_mm2: Option<f64>,
@@ -203,6 +206,7 @@ impl FindingPayload {
             grade: finding.grade.into(),
             score: finding.detection.score.get(),
             length_mm: measured(finding.length_mm),
+            length_uncertainty_mm: finding.length_uncertainty_mm.and_then(measured),
             area_mm2: measured(finding.area_mm2),
         }
     }

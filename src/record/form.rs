@@ -132,6 +132,9 @@ pub struct FindingForm {
     pub region_mm: RectForm,
     /// Its longest extent, to 0.001 mm.
     pub length_mm: f64,
+    /// What the length is uncertain by, with k = 2 and to 0.001 mm, where the calibration states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length_uncertainty_mm: Option<f64>,
     /// Its area, to 0.001 mm².
     pub area_mm2: f64,
     /// The zone whose limits graded it.
@@ -347,6 +350,10 @@ impl FindingForm {
             ("`outline_px`", outline_finite),
             ("`region_mm`", self.region_mm.is_finite()),
             ("`length_mm`", self.length_mm.is_finite()),
+            (
+                "`length_uncertainty_mm`",
+                self.length_uncertainty_mm.is_none_or(f64::is_finite),
+            ),
             ("`area_mm2`", self.area_mm2.is_finite()),
         ];
         checks
@@ -382,6 +389,9 @@ impl From<&Finding> for FindingForm {
             has_mask: detection.has_mask,
             region_mm,
             length_mm: rounded(finding.length_mm, STEPS_PER_MM),
+            length_uncertainty_mm: finding
+                .length_uncertainty_mm
+                .map(|uncertainty| rounded(uncertainty, STEPS_PER_MM)),
             area_mm2: rounded(finding.area_mm2, STEPS_PER_MM),
             zone: finding.zone.clone(),
             grade: finding.grade.into(),

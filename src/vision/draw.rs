@@ -82,6 +82,7 @@ mod tests {
             },
             region_mm: RectMm::default(),
             length_mm: 12.4,
+            length_uncertainty_mm: None,
             area_mm2: 3.0,
             zone: "all".to_owned(),
             grade,

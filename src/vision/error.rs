@@ -175,6 +175,16 @@ pub enum VisionError {
         /// How many are allowed.
         max: usize,
     },
+    /// The points of a board do not settle what was to be fitted.
+    #[error(
+        "the board's points do not settle the lens; take more pictures, with the board tilted and in all parts of the picture"
+    )]
+    NoFit,
+    /// Points that settle no plane.
+    #[error(
+        "the points do not settle a plane; give at least 4 that are spread over the picture, not on one line"
+    )]
+    NoPlane,
     /// A picture file could not be written.
     #[error("the frame could not be written as {format}")]
     Encode {

@@ -1,10 +1,14 @@
-//! Pixels: picture files, fitness of an image, preparation for a model, regions of a map, drawings.
+//! Pixels: picture files, fitness of an image, preparation for a model, regions of a map, drawings, boards
+//! to calibrate with.
 //!
 //! The only room that names OpenCV and the decoders of picture files. Points are
 //! [`PointPx`](crate::domain::PointPx): (0, 0) is the centre of the top left pixel. No clock is read.
 
 mod agreement;
+mod algebra;
 mod antialias;
+mod board;
+mod board_fit;
 mod canvas;
 mod decode;
 mod draw;
@@ -14,10 +18,12 @@ mod encode;
 mod error;
 mod fitness;
 mod flat_field;
+mod grey_card;
 mod heat;
 mod input;
 mod marks;
 mod mosaic;
+mod plane_fit;
 mod prepare;
 mod regions;
 mod register;
@@ -32,6 +38,8 @@ mod whole;
 mod window;
 mod yuyv;
 
+pub use board::{NoBoard, Sighting, find_board};
+pub use board_fit::{FittedView, LensFit, fit_lens};
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
 pub use draw_places::{Place, PlaceKind, draw_places};
@@ -40,9 +48,11 @@ pub use encode::{encode_jpeg, encode_png};
 pub use error::VisionError;
 pub use fitness::{Fitness, Unfit, fingerprint, judge, measure};
 pub use flat_field::FlatField;
+pub use grey_card::{GreyCard, NoGreyCard, check_even};
 pub use heat::draw_heat;
 pub use input::{Arithmetic, Filter, InputSpec, Interpolation, Resize};
 pub use mosaic::{Mosaic, picture_from_mosaic};
+pub use plane_fit::{FitScatter, KnownPoint, PlaneFit, Scatter, fit_plane};
 pub use prepare::{Preparer, normalise_only, prepare_whole};
 pub use regions::{REGIONS_MAX, Region, regions};
 pub use register::Registrar;

@@ -465,15 +465,9 @@ fn a_calibration_file_that_cannot_be_read() {
       |
     2 | kamera = "cam-1"
       | ^^^^^^
-    unknown field `kamera`, expected one of `schema`, `camera`, `made_at_utc`, `valid_until_utc`, `image_size_px`, `camera_matrix_px`, `distortion`, `plane`, `mm_from_px`, `reprojection_error_rms_px`, `board`, `flat_field`
+    unknown field `kamera`, expected one of `schema`, `camera`, `made_at_utc`, `valid_until_utc`, `image_size_px`, `camera_matrix_px`, `distortion`, `plane`, `mm_from_px`, `reprojection_error_rms_px`, `board`, `flat_field`, `length_uncertainty`, `plane_fit`, `lens_fit`
     "#);
-    assert_snapshot!(calibration("plane = \"bracket surface\"\n", ""), @"
-    cannot understand `file.toml`: TOML parse error at line 1, column 1
-      |
-    1 | schema = 1
-      | ^
-    missing field `plane`
-    ");
+    assert_snapshot!(calibration("plane = \"bracket surface\"\n", ""), @"`file.toml`: `plane` and `mm_from_px` belong together; write both, or neither");
     assert_snapshot!(calibration("2020-01-01T00:00:00Z", "yesterday"), @r#"
     cannot understand `file.toml`: TOML parse error at line 3, column 15
       |

@@ -25,6 +25,7 @@ fn help_names_every_command_and_every_exit_code() {
       camera       Looks at cameras: lists them, takes a picture, shows the live rate
       teach        Teaches an anomaly model from pictures of good parts only
       recipe       Looks at a station's recipes
+      calibrate    Makes a camera's calibration from pictures of a board, known points or a grey card
       record       Looks into a record store: proves its chain, finds, exports and holds records
       model        Looks at model packages
       broker       Runs a broker for this machine only, until it is stopped
@@ -49,7 +50,8 @@ fn help_names_every_command_and_every_exit_code() {
       2  the command line is wrong
       3  done, and the answer is no: a file has mistakes, a model fails its test,
          a replay differs from what was expected, a part got no answer in time,
-         a figure misses what `--require` asks, a record store was tampered with
+         a figure misses what `--require` asks, a record store was tampered with,
+         a lens would not hold
     ");
 }
 

@@ -38,6 +38,7 @@ fn finding(grade: Grade, length_mm: f64, n_points: u16) -> Finding {
             height: 0.5,
         },
         length_mm,
+        length_uncertainty_mm: None,
         area_mm2: 3.1,
         zone: "flange".into(),
         grade,
@@ -306,4 +307,19 @@ proptest! {
         prop_assert_eq!(read.to_json().unwrap(), text);
         prop_assert_eq!(read.verdict().unwrap(), verdict);
     }
+}
+
+#[test]
+fn a_stated_uncertainty_comes_back_and_none_leaves_no_trace() {
+    let mut one = finding(Grade::Reject, 12.4, 3);
+    let without = serde_json::to_string(&FindingForm::from(&one)).unwrap();
+    assert!(!without.contains("uncertainty"), "{without}");
+    one.length_uncertainty_mm = Some(0.081_649);
+    let form = FindingForm::from(&one);
+    let text = serde_json::to_string(&form).unwrap();
+    assert!(
+        text.contains("\"length_mm\":12.4,\"length_uncertainty_mm\":0.082,"),
+        "{text}"
+    );
+    assert_eq!(serde_json::from_str::<FindingForm>(&text).unwrap(), form);
 }

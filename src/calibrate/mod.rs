@@ -1,0 +1,22 @@
+//! Calibrating a camera: pictures of a board, of known points or of a grey card in, a calibration file out.
+//!
+//! First the [`lens`](study_lens), then the [`plane`](add_plane) that parts lie on, then the
+//! [`flat field`](add_flat_field). Each step says what is missing, and refuses what would not hold.
+
+mod coverage;
+mod drawing;
+mod error;
+mod flat_field;
+mod lens;
+mod page;
+mod plane;
+mod points;
+mod views;
+
+pub use coverage::Coverage;
+pub use error::CalibrateError;
+pub use flat_field::{FlatFieldStudy, add_flat_field};
+pub use lens::{LensStudy, VIEWS_MIN, study_lens};
+pub use plane::{PlaneFrom, PlaneStudy, Tolerances, add_plane};
+pub use points::known_points;
+pub use views::{Rejected, View};

@@ -1,0 +1,17 @@
+//! `taktgate calibrate`: boards of known truth and of OpenCV's samples, and the binary as people meet it.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::panic, reason = "a test may panic")]
+#![expect(clippy::print_stderr, reason = "what was measured is said")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "drawn pictures have levels from 0 to 255"
+)]
+
+#[path = "calibrate/cli.rs"]
+mod cli;
+#[path = "calibrate/fit.rs"]
+mod fit;
+#[path = "calibrate/render.rs"]
+mod render;
