@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.deps/lint/bin:$(PATH):$(HOME)/.cargo/bin
 FEATURES = $(shell pkg-config --exists aravis-0.8 2>/dev/null && echo --features genicam)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults million fuzz lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools clean
+.PHONY: help setup demo test faults million fuzz lint lint-tools bench figures train-setup models-real exporters sparkplug-tools schema-tools chessboards clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -79,6 +79,9 @@ sparkplug-tools: ## the foreign readers that the Sparkplug tests ask, in .deps/s
 
 schema-tools: ## the foreign readers of docs/schema that its tests run, in .deps/schema-tools (100 MB, half a minute)
 	@scripts/schema-tools.sh
+
+chessboards: ## the pictures of OpenCV's samples that the calibration is tested on, in .deps/chessboards (fetches 96 MB)
+	@scripts/chessboards.sh
 
 clean: ## remove what was built; .deps stays
 	cargo clean

@@ -15,3 +15,5 @@ mod cli;
 mod fit;
 #[path = "calibrate/render.rs"]
 mod render;
+#[path = "calibrate/samples.rs"]
+mod samples;

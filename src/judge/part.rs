@@ -88,6 +88,7 @@ mod tests {
             },
             region_mm: RectMm::default(),
             length_mm,
+            length_uncertainty_mm: None,
             area_mm2: length_mm,
             zone: "A".to_owned(),
             grade,

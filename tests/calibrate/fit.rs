@@ -1,7 +1,5 @@
 //! What is fitted, against rendered boards whose lens and lengths are known, and against OpenCV's own samples.
 
-use std::path::Path;
-
 use taktgate::calibration::{
     Board, Chance, LengthParts, LengthUncertainty, Lens, Pattern, Projection,
 };
@@ -14,6 +12,7 @@ use taktgate::vision::{
 use crate::render::{
     Camera, LENS, ON_PLANE, Pose, SIZE, camera, chessboard, plane_board, poses, sees,
 };
+use crate::samples::{ALL, are_missing, sample};
 
 /// Standard deviation of a rendered picture's levels.
 const NOISE: f64 = 2.0;
@@ -181,12 +180,14 @@ fn moved_while_exposed(pixels: &[u8], n: usize) -> Vec<u8> {
 
 #[test]
 fn opencvs_own_chessboards_give_its_published_lens() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calibrate/opencv-left");
+    if are_missing() {
+        return;
+    }
     let board = Board::new(Pattern::Chessboard, 9, 6, 25.0).unwrap();
-    let numbers = (1..=14).filter(|number| *number != 10);
-    let seen: Vec<_> = numbers
+    let seen: Vec<_> = ALL
+        .iter()
         .map(|number| {
-            let picture = read_picture("left", &folder.join(format!("left{number:02}.jpg")));
+            let picture = read_picture("left", &sample(*number));
             let sighting = find_board(&picture.unwrap(), &board).unwrap().unwrap();
             sighting.points
         })
