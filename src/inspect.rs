@@ -17,6 +17,7 @@ use crate::model::{Detector, RawOutput};
 use crate::recipe::{Recipe, View};
 use crate::vision::{FlatField, Picture, Preparer, VisionError};
 
+pub use crate::config::with_causes;
 use view::ViewInspector;
 
 /// Everything that one recipe needs, ready to judge parts.
@@ -208,15 +209,4 @@ fn sorted(items: impl Iterator<Item = ItemVersion>) -> Vec<ItemVersion> {
     items.sort();
     items.dedup();
     items
-}
-
-/// An error and all its causes in one line, as records and notes carry it.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -138,7 +138,7 @@ impl Scene {
 
     /// What is judged of each frame.
     pub(crate) fn region(&self) -> RectPx {
-        self.view.region.unwrap_or(whole(self.colour.size()))
+        self.view.region.unwrap_or(self.colour.size().whole())
     }
 
     /// Which picture comes next, and one that is no duplicate of the one before.
@@ -255,17 +255,8 @@ fn preparer(
     calibration: &Calibration,
     input: &InputSpec,
 ) -> anyhow::Result<Preparer> {
-    let (region, lens) = (region.unwrap_or(whole(size)), calibration.lens.as_ref());
+    let (region, lens) = (region.unwrap_or(size.whole()), calibration.lens.as_ref());
     Ok(Preparer::new(size, region, steps, lens, None, input)?)
-}
-
-fn whole(size: SizePx) -> RectPx {
-    RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: size.width_px.into(),
-        height: size.height_px.into(),
-    }
 }
 
 /// ONNX Runtime and nothing of ours: the graph, a tensor in, a view of the output.

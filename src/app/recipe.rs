@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use taktgate::domain::{Frame, PointMm, PointPx, RectPx, SizePx};
+use taktgate::domain::{Frame, PointMm, PointPx};
 use taktgate::recipe::{Limit, PartLimit, Recipe, View, Zone};
 use taktgate::source::read_picture;
 use taktgate::station::{Files, files_of};
@@ -148,7 +148,7 @@ fn places(files: &Files, view: &View, picture: &Picture) -> anyhow::Result<Vec<P
         places.push(place(PlaceKind::Zone, &label, outline.collect()));
     }
     if let (Some(fixture), Some(reference)) = (&view.fixture, files.reference(view)) {
-        let region = view.region.unwrap_or(whole(reference.size));
+        let region = view.region.unwrap_or(reference.size.whole());
         let registrar = Registrar::new(reference, fixture, projection, region)?;
         for (n, mark) in registrar.marks().enumerate() {
             let label = format!("mark {}", n + 1);
@@ -178,15 +178,6 @@ fn along(polygon: &[PointMm]) -> impl Iterator<Item = PointMm> {
             }
         })
     })
-}
-
-fn whole(size: SizePx) -> RectPx {
-    RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: size.width_px.into(),
-        height: size.height_px.into(),
-    }
 }
 
 fn print((recipe, view, drawing): &Shown<'_>) {

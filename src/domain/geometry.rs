@@ -9,6 +9,18 @@ pub struct SizePx {
     pub height_px: u32,
 }
 
+impl SizePx {
+    /// All of the image, as a region.
+    pub fn whole(self) -> RectPx {
+        RectPx {
+            x: 0.0,
+            y: 0.0,
+            width: self.width_px.into(),
+            height: self.height_px.into(),
+        }
+    }
+}
+
 /// A position in an image; (0, 0) is the centre of the top left pixel, y points down.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PointPx {

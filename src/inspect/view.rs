@@ -10,8 +10,8 @@ use super::{Capture, Look, SetupError, ViewParts, with_causes};
 use crate::calibration::{Calibration, CalibrationFault, Placed};
 use crate::config::hex;
 use crate::domain::{
-    Detection, Finding, Frame, ItemVersion, Placement, PointPx, Reason, RectPx, SizePx,
-    StageTimings, Verdict, ViewRecord,
+    Detection, Finding, Frame, ItemVersion, Placement, PointPx, Reason, SizePx, StageTimings,
+    Verdict, ViewRecord,
 };
 use crate::judge;
 use crate::model::{Detector, ModelError};
@@ -226,7 +226,7 @@ impl ViewInspector {
             ));
         }
         self.calibration.check_size(frame.size())?;
-        let whole = whole(frame.size());
+        let whole = frame.size().whole();
         // The region may lie in the undistorted image; for the fitness the nearby pixels will do.
         let fitness = vision::measure(frame, self.view.region.unwrap_or(whole))?;
         let faults = vision::judge(&fitness, &self.view.fitness);
@@ -302,7 +302,7 @@ impl Model {
             Some((prepared, preparer)) if prepared == size => preparer,
             _ => Preparer::new(
                 size,
-                view.region.unwrap_or(whole(size)),
+                view.region.unwrap_or(size.whole()),
                 &view.steps,
                 calibration.lens.as_ref(),
                 flat_field
@@ -351,7 +351,7 @@ fn registrar_of(view: &View, parts: &ViewParts) -> Result<Option<Registrar>, Vis
     let (Some(fixture), Some(reference)) = (&view.fixture, &parts.reference) else {
         return Ok(None);
     };
-    let region = view.region.unwrap_or(whole(reference.size));
+    let region = view.region.unwrap_or(reference.size.whole());
     let projection = parts.calibration.projection();
     Registrar::new(reference, fixture, projection, region).map(Some)
 }
@@ -366,15 +366,6 @@ fn measure_and_judge(
         .map(|detection| calibration.measure(detection, placement))
         .collect::<Result<_, _>>()?;
     Ok(judge::judge(view, measured))
-}
-
-fn whole(size: SizePx) -> RectPx {
-    RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: size.width_px.into(),
-        height: size.height_px.into(),
-    }
 }
 
 fn timed<T>(took: &mut Duration, stage: impl FnOnce() -> T) -> T {

@@ -112,18 +112,6 @@ pub enum ModelError {
     },
 }
 
-/// An error with its causes, where it becomes one line of a list.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 fn list(mistakes: &[String]) -> String {
     mistakes
         .iter()

@@ -2,12 +2,13 @@
 
 use ndarray::ArrayD;
 
+use crate::config::with_causes;
 use crate::domain::PointPx;
 use crate::vision::{DecodeLimits, InputSpec, decode, normalise_only, prepare_whole};
 
 use super::compare;
 use super::decode::{self, Wanted};
-use super::error::{ModelError, with_causes};
+use super::error::ModelError;
 use super::manifest::Manifest;
 use super::output::{RawOutput, Role};
 use super::package::GoldenBytes;

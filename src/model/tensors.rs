@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::error::with_causes;
+use crate::config::with_causes;
 
 /// A tensor of a type that graphs take.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,12 +5,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::sha256_hex;
+use crate::config::{sha256_hex, with_causes};
 use crate::domain::Class;
 use crate::vision::InputSpec;
 
 use super::detector::{LoadReport, OnnxDetector, needs};
-use super::error::{ModelError, with_causes};
+use super::error::ModelError;
 use super::golden;
 use super::graph::Loaded;
 use super::layout::{OutputFile, Task, ThresholdsFile};

@@ -188,14 +188,3 @@ pub fn read_frame(camera: &str, path: &Path) -> Result<Frame, SourceError> {
     frame.origin = Some(path.display().to_string());
     Ok(frame)
 }
-
-/// An error with its causes, for whoever reads what became of a part.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}

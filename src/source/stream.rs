@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::newest::{self, Fresh, Keeper, Taker};
-use super::{FrameSource, SourceError, words};
+use super::{FrameSource, SourceError};
+use crate::config::with_causes;
 use crate::domain::{Frame, Trigger};
 use crate::vision::{Picture, Video, without_password};
 
@@ -37,7 +38,7 @@ impl Stream {
         let address = url.to_owned();
         let open = move || {
             let opens_at = Instant::now();
-            let video = Video::open(&address).map_err(|error| words(&error))?;
+            let video = Video::open(&address).map_err(|error| with_causes(&error))?;
             Ok(Connection {
                 video,
                 buffered_until: Instant::now() + opens_at.elapsed().max(BUFFERED_MIN),
@@ -47,7 +48,7 @@ impl Stream {
         let next = move |connection: &mut Connection, _: &Keeper<Arc<Picture>>| {
             let video = &mut connection.video;
             let asked_before = std::mem::replace(&mut asked_at, Instant::now());
-            let picture = video.next().map_err(|error| words(&error))?;
+            let picture = video.next().map_err(|error| with_causes(&error))?;
             let Some(picture) = picture else {
                 return Err(format!("the stream `{}` broke off", video.origin()));
             };

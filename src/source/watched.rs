@@ -11,7 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::folder::{entries, is_picture};
 use super::newest::{self, Fresh, Keeper, Taker};
-use super::{FrameSource, SourceError, read_frame, words};
+use super::{FrameSource, SourceError, read_frame};
+use crate::config::with_causes;
 use crate::domain::{Frame, Trigger};
 
 /// How often the folder is looked at.
@@ -160,7 +161,7 @@ fn watch(camera: &str, mut looks: Looks) -> Result<Taker<PathBuf>, SourceError> 
             Some(picture) => Some(picture),
             None if keeper.ends_within(LOOK_EVERY) => None,
             None => {
-                looks.look().map_err(|error| words(&error))?;
+                looks.look().map_err(|error| with_causes(&error))?;
                 looks.complete()
             }
         };

@@ -129,7 +129,7 @@ impl Look {
 
     fn prepared(&self, path: &Path, frame: &Frame) -> Result<Part, vision::VisionError> {
         let size = frame.size();
-        let region = self.region.unwrap_or_else(|| whole(size));
+        let region = self.region.unwrap_or_else(|| size.whole());
         // Grey levels as they are, so that one picture serves the net, the golden vectors and people.
         let plain = InputSpec {
             channels: 3,
@@ -158,7 +158,7 @@ impl Look {
     /// A place of the input (column and row as shares) in pixels of the picture. The input is the
     /// stretched region.
     pub(super) fn at_px(&self, part: &Part, [x, y]: [f32; 2]) -> [f64; 2] {
-        let region = self.region.unwrap_or_else(|| whole(part.size));
+        let region = self.region.unwrap_or_else(|| part.size.whole());
         [
             region.x + f64::from(x) * region.width,
             region.y + f64::from(y) * region.height,
@@ -179,15 +179,6 @@ impl Look {
         let mut tensor = vec![0.0; self.input.tensor_length()];
         normalise_only(input, &self.input, &mut tensor)?;
         Ok(tensor)
-    }
-}
-
-fn whole(size: SizePx) -> RectPx {
-    RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: size.width_px.into(),
-        height: size.height_px.into(),
     }
 }
 

@@ -1,12 +1,11 @@
 //! The pixels of cameras whose sensor sees one colour a pixel.
 
-use opencv::core::Mat;
-use opencv::core::Vec3b;
 use opencv::imgproc;
 
 use super::VisionError;
 use super::decode::Picture;
-use crate::domain::{PixelFormat, SizePx};
+use super::yuyv::bgr_from;
+use crate::domain::SizePx;
 
 /// The first two pixels of the first row of a colour mosaic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,27 +36,13 @@ pub fn picture_from_mosaic(
         Mosaic::GreenRed => imgproc::COLOR_BayerGB2BGR,
         Mosaic::RedGreen => imgproc::COLOR_BayerBG2BGR,
     };
-    let convert = || {
-        let rows = i32::try_from(size.height_px).unwrap_or(i32::MAX);
-        let columns = i32::try_from(size.width_px).unwrap_or(i32::MAX);
-        let sensor = Mat::new_rows_cols_with_bytes::<u8>(rows, columns, bytes)?;
-        let mut pixels = vec![0; size.width_px as usize * size.height_px as usize * 3];
-        let mut bgr = Mat::new_rows_cols_with_bytes_mut::<Vec3b>(rows, columns, &mut pixels)?;
-        imgproc::cvt_color_def(&sensor, &mut bgr, code)?;
-        drop(bgr);
-        Ok(pixels)
-    };
-    let pixels = convert().map_err(VisionError::opencv("convert a colour mosaic"))?;
-    Ok(Picture {
-        size,
-        format: PixelFormat::Bgr8,
-        pixels,
-    })
+    bgr_from::<u8>(bytes, size, code).map_err(VisionError::opencv("convert a colour mosaic"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PixelFormat;
 
     #[test]
     fn each_colour_comes_out_in_place_from_each_mosaic() {

@@ -240,13 +240,7 @@ pub fn prepare_whole(
     tensor: &mut [f32],
 ) -> Result<Preparer, VisionError> {
     let size = picture.size;
-    let region = RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: f64::from(size.width_px),
-        height: f64::from(size.height_px),
-    };
-    let mut preparer = Preparer::new(size, region, &[], None, None, input)?;
+    let mut preparer = Preparer::new(size, size.whole(), &[], None, None, input)?;
     preparer.prepare_pixels(&picture.pixels, picture.format, tensor)?;
     Ok(preparer)
 }

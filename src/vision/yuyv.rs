@@ -2,9 +2,10 @@
 
 use opencv::core::{Mat, Vec2b, Vec3b};
 use opencv::imgproc;
+use opencv::prelude::*;
 
-use super::VisionError;
 use super::decode::Picture;
+use super::{VisionError, view};
 use crate::domain::{PixelFormat, SizePx};
 
 /// Turns YUYV bytes (two a pixel) into a BGR picture.
@@ -12,17 +13,22 @@ use crate::domain::{PixelFormat, SizePx};
 /// # Errors
 /// [`VisionError::OpenCv`] if the bytes do not fit the size; the source treats the frame as lost.
 pub fn picture_from_yuyv(bytes: &[u8], size: SizePx) -> Result<Picture, VisionError> {
-    let convert = || {
-        let rows = i32::try_from(size.height_px).unwrap_or(i32::MAX);
-        let columns = i32::try_from(size.width_px).unwrap_or(i32::MAX);
-        let yuyv = Mat::new_rows_cols_with_bytes::<Vec2b>(rows, columns, bytes)?;
-        let mut pixels = vec![0; size.width_px as usize * size.height_px as usize * 3];
-        let mut bgr = Mat::new_rows_cols_with_bytes_mut::<Vec3b>(rows, columns, &mut pixels)?;
-        imgproc::cvt_color_def(&yuyv, &mut bgr, imgproc::COLOR_YUV2BGR_YUYV)?;
-        drop(bgr);
-        Ok(pixels)
-    };
-    let pixels = convert().map_err(VisionError::opencv("convert YUYV"))?;
+    let picture = bgr_from::<Vec2b>(bytes, size, imgproc::COLOR_YUV2BGR_YUYV);
+    picture.map_err(VisionError::opencv("convert YUYV"))
+}
+
+/// Pixels as a camera sends them, by OpenCV's code of how they are turned into blue, green and red.
+pub(super) fn bgr_from<P: DataType>(
+    bytes: &[u8],
+    size: SizePx,
+    code: i32,
+) -> opencv::Result<Picture> {
+    let (columns, rows) = view::dimensions(size)?;
+    let sent = Mat::new_rows_cols_with_bytes::<P>(rows, columns, bytes)?;
+    let mut pixels = vec![0; size.width_px as usize * size.height_px as usize * 3];
+    let mut bgr = Mat::new_rows_cols_with_bytes_mut::<Vec3b>(rows, columns, &mut pixels)?;
+    imgproc::cvt_color_def(&sent, &mut bgr, code)?;
+    drop(bgr);
     Ok(Picture {
         size,
         format: PixelFormat::Bgr8,

@@ -2,10 +2,10 @@
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, CowArray, Ix2, Ix3};
 
+use crate::config::with_causes;
 use crate::domain::{PointPx, RectPx};
 use crate::vision::{Region, regions};
 
-use super::super::error::with_causes;
 use super::super::layout::{Activation, AnomalyForm, ImageScore, Layout, MapForm};
 use super::super::manifest::Manifest;
 use super::super::output::{RawOutput, Role};

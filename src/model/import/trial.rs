@@ -1,10 +1,11 @@
 //! A package that is not written yet, run with pictures of any size.
 
+use crate::config::with_causes;
 use crate::vision::{DecodeLimits, InputSpec, Picture, Preparer, decode, prepare_whole};
 
 use super::super::decode::check_shapes;
 use super::super::detector::needs;
-use super::super::error::{ModelError, with_causes};
+use super::super::error::ModelError;
 use super::super::graph::{Graph, Loaded};
 use super::super::layout::OutputFile;
 use super::super::manifest::Manifest;
