@@ -7,8 +7,11 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use taktgate::domain::{Frame, Name, RectPx, Trigger};
-use taktgate::source::{FrameSource, genicam_cameras, usb_cameras};
+use taktgate::domain::{Frame, Name, SizePx, Trigger};
+use taktgate::source::{
+    After, Belongs, CameraSelect, FrameSource, GenicamSettings, GenicamTrigger, Order,
+    genicam_cameras, usb_cameras,
+};
 use taktgate::station::{CameraConfig, SourceConfig, open_source};
 use taktgate::vision::{encode_png, measure, without_password};
 
@@ -154,24 +157,101 @@ fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// A source as it was read, without a password.
+/// A source in words, without a password.
 fn words(source: &SourceConfig) -> String {
-    if let SourceConfig::Stream(url, latency) = source {
-        return format!("Stream({:?}, {latency:?})", without_password(url));
+    let px = |size: SizePx| format!("{} x {} px", size.width_px, size.height_px);
+    match source {
+        SourceConfig::Folder(path, order) => {
+            let order = match order {
+                Order::Once => "one after the other, once",
+                Order::Again => "one after the other, again and again",
+                Order::ByPart => "the one that is named like the part",
+            };
+            format!("pictures in `{}`, {order}", path.display())
+        }
+        SourceConfig::Video(path) => format!("video file `{}`", path.display()),
+        SourceConfig::Stream(url, latency) => format!(
+            "stream `{}`, whose pictures are {} ms old",
+            without_password(url),
+            latency.as_millis()
+        ),
+        SourceConfig::Watched(path, belongs, after, _) => {
+            let belongs = match belongs {
+                Belongs::AfterTrigger => "the first that came after the trigger",
+                Belongs::ByPart => "the one that is named like the part",
+            };
+            let after = match after {
+                After::Keep => "kept",
+                After::Move => "moved to `done`",
+                After::Delete => "deleted",
+            };
+            format!(
+                "watched folder `{}`, {belongs}, then {after}",
+                path.display()
+            )
+        }
+        SourceConfig::Generator(size) => format!("drawn frames of {}", px(*size)),
+        SourceConfig::Usb(select, format, controls) => {
+            let name = match select {
+                CameraSelect::Index(index) => index.to_string(),
+                CameraSelect::Name(name) => format!("`{name}`"),
+            };
+            let set = [
+                controls
+                    .exposure_us
+                    .map(|value| format!("exposure {value} us")),
+                controls.gain.map(|value| format!("gain {value}")),
+                controls
+                    .white_balance_k
+                    .map(|value| format!("white balance {value} K")),
+            ];
+            let asked = format!(
+                "USB camera {name}, {}, {:?}, {} frames a second",
+                px(format.size),
+                format.fourcc,
+                format.rate_fps
+            );
+            let set = set.into_iter().flatten();
+            [asked]
+                .into_iter()
+                .chain(set)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+        SourceConfig::Genicam(settings) => genicam_words(settings),
     }
-    format!("{source:?}")
+}
+
+fn genicam_words(settings: &GenicamSettings) -> String {
+    let trigger = match &settings.trigger {
+        GenicamTrigger::FreeRun => "free run".to_owned(),
+        GenicamTrigger::Software => "software trigger".to_owned(),
+        GenicamTrigger::Hardware { line, falling } => {
+            let edge = if *falling { "falling" } else { "rising" };
+            format!("hardware trigger on `{line}`, {edge} edge")
+        }
+    };
+    let asked = format!(
+        "GenICam camera `{}`, {} x {} px, {:?}, {trigger}",
+        settings.device, settings.size.width_px, settings.size.height_px, settings.pixel_format
+    );
+    let set = [
+        settings
+            .exposure_us
+            .map(|value| format!("exposure {value} us")),
+        settings.gain.map(|value| format!("gain {value}")),
+    ];
+    let set = set.into_iter().flatten();
+    [asked]
+        .into_iter()
+        .chain(set)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Brightness and burnt share of the whole frame.
 fn light(frame: &Frame) -> anyhow::Result<(f64, f64)> {
-    let size = frame.size();
-    let whole = RectPx {
-        x: 0.0,
-        y: 0.0,
-        width: size.width_px.into(),
-        height: size.height_px.into(),
-    };
-    let found = measure(frame, whole)?;
+    let found = measure(frame, frame.size().whole())?;
     Ok((found.mean, found.burnt_fraction))
 }
 

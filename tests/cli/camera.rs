@@ -57,7 +57,7 @@ fn what_a_camera_is_set_to_is_shown_without_a_password() {
     assert_snapshot!(scene.taktgate(&["camera", "show", "st-07"]), @"
     exit 0
     --- stdout
-    cam-1: Generator(SizePx { width_px: 64, height_px: 48 })
+    cam-1: drawn frames of 64 x 48 px
       opens, and has taken these settings
     ");
     assert_snapshot!(scene.taktgate(&["camera", "show", "st-07", "cam-9"]), @"
