@@ -6,7 +6,7 @@
 //! is dirty or covered is outvoted. Templates are drawn as the camera would see the mark there, so an
 //! askew camera and a bent lens need no care.
 
-use opencv::core::{self, BORDER_REPLICATE, Mat, Point, Rect, Scalar, Size};
+use opencv::core::{self, Mat, Point, Rect, Size};
 use opencv::imgproc;
 use opencv::prelude::*;
 
@@ -102,7 +102,7 @@ impl Registrar {
             .map(|mark| (mark.home, mark.home, 1.0))
             .collect();
         let pivot = Placement::fit(&homes, 1.0).map_or(PointMm::default(), |all| all.pivot);
-        let fine = Level::new(grey, 1).map_err(failed())?;
+        let fine = Level::new(grey);
         let coarse = fine.smaller(shrink).map_err(failed())?;
         Ok(Self {
             projection,
@@ -137,7 +137,7 @@ impl Registrar {
         }
         let failed = || VisionError::opencv("look for the part's marks");
         let grey = grey(frame.pixels(), frame.size(), frame.format()).map_err(failed())?;
-        let fine = Level::new(grey, 1).map_err(failed())?;
+        let fine = Level::new(grey);
         let coarse = fine.smaller(self.shrink).map_err(failed())?;
         let roughly = self.best_turn(&coarse).map_err(failed())?;
         let met = match roughly {
@@ -246,9 +246,8 @@ impl Registrar {
 }
 
 impl Level {
-    fn new(image: Mat, shrink: i32) -> opencv::Result<Self> {
-        let whole = Self { image, shrink: 1.0 };
-        whole.smaller(shrink)
+    fn new(image: Mat) -> Self {
+        Self { image, shrink: 1.0 }
     }
 
     fn smaller(&self, shrink: i32) -> opencv::Result<Self> {
@@ -295,21 +294,11 @@ impl Level {
         let [c, d] = [right.y - home.y, down.y - home.y];
         let middle = [columns, rows].map(|side| f64::from(side - 1) / 2.0);
         let home = self.in_level(home);
-        let back = Mat::from_slice_2d(&[
+        let back = [
             [a, b, home.x - a * middle[0] - b * middle[1]],
             [c, d, home.y - c * middle[0] - d * middle[1]],
-        ])?;
-        let mut template = Mat::default();
-        imgproc::warp_affine(
-            &self.image,
-            &mut template,
-            &back,
-            Size::new(columns, rows),
-            imgproc::INTER_LINEAR | imgproc::WARP_INVERSE_MAP,
-            BORDER_REPLICATE,
-            Scalar::default(),
-        )?;
-        Ok(template)
+        ];
+        view::warped(&self.image, back, Size::new(columns, rows))
     }
 
     /// The most alike place within `reach_px` of `around`, and how alike it is; `None` where the picture

@@ -292,18 +292,8 @@ impl Grid {
         let (columns, rows) = view::dimensions(size)?;
         // `warpAffine` knows 32 steps between two places, of which these take every second one.
         let step = 1.0 / f64::from(GRID);
-        let back = Mat::from_slice_2d(&[[step, 0.0, 0.0], [0.0, step, 0.0]])?;
-        let mut exact = Mat::default();
-        imgproc::warp_affine(
-            &coarse,
-            &mut exact,
-            &back,
-            Size::new(columns, rows),
-            imgproc::INTER_LINEAR | imgproc::WARP_INVERSE_MAP,
-            BORDER_REPLICATE,
-            Scalar::default(),
-        )?;
-        Ok(exact)
+        let back = [[step, 0.0, 0.0], [0.0, step, 0.0]];
+        view::warped(&coarse, back, Size::new(columns, rows))
     }
 }
 

@@ -1,7 +1,8 @@
 //! OpenCV's view of a frame's pixels, and regions in whole pixels.
 
 use opencv::boxed_ref::BoxedRef;
-use opencv::core::{Mat, Rect, Vec3b};
+use opencv::core::{BORDER_REPLICATE, Mat, Rect, Scalar, Size, Vec3b};
+use opencv::imgproc;
 use opencv::prelude::*;
 
 use super::VisionError;
@@ -103,4 +104,21 @@ pub(super) fn of_bytes(
 /// The whole of an image, without a copy.
 pub(super) fn all(image: &Mat) -> opencv::Result<View<'_>> {
     image.roi(Rect::new(0, 0, image.cols(), image.rows()))
+}
+
+/// An image sampled between its pixels: `back` says for each pixel of the result where it is taken from;
+/// beyond the edge its last pixels go on.
+pub(super) fn warped(image: &Mat, back: [[f64; 3]; 2], size: Size) -> opencv::Result<Mat> {
+    let back = Mat::from_slice_2d(&back)?;
+    let mut warped = Mat::default();
+    imgproc::warp_affine(
+        image,
+        &mut warped,
+        &back,
+        size,
+        imgproc::INTER_LINEAR | imgproc::WARP_INVERSE_MAP,
+        BORDER_REPLICATE,
+        Scalar::default(),
+    )?;
+    Ok(warped)
 }
