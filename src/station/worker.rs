@@ -9,15 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, error};
 
 use crate::domain::{Frame, ItemVersion, Reason, Trigger, Verdict};
-use crate::inspect::{Capture, Inspection, Inspector, with_causes};
+use crate::inspect::{Inspection, Inspector};
 use crate::model::LoadReport;
-use crate::source::FrameSource;
 
 use super::config::Station;
 use super::doubt::{Doubt, second_look};
 use super::ready::{Files, StationError, make_ready};
 use super::run::Event;
 use super::sources::open_source;
+
+mod look;
+
+use look::{Sources, look};
 
 /// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
@@ -191,7 +194,7 @@ pub(super) struct Evidence {
 
 /// Cameras and inspectors of a station.
 pub(super) struct Worker {
-    pub(super) sources: BTreeMap<String, Box<dyn FrameSource>>,
+    pub(super) sources: Sources,
     pub(super) inspectors: Vec<Inspector>,
     /// What becomes of a doubtful part.
     pub(super) doubt: Doubt,
@@ -208,7 +211,7 @@ impl Worker {
         }
         let ready = make_ready(station, files)?;
         ready.check_latency(station.deadlines.deadline)?;
-        let mut sources = BTreeMap::new();
+        let mut sources = Sources::new();
         for camera in &station.cameras {
             sources.insert(camera.name.clone(), open_source(camera)?);
         }
@@ -270,13 +273,13 @@ impl Worker {
         let used = Some(Used::from(&*inspector));
         let sources = &mut self.sources;
         let began = Instant::now();
-        let (captures, mut frames) = look(sources, inspector, &trigger, capture_until(&trigger));
+        let (captures, mut frames) = look(sources, &inspector.recipe().views, &trigger, capture_until(&trigger));
         let mut inspection = inspector.inspect(captures, now_utc);
         let took = began.elapsed();
         // A second look takes as long as the first; one that would come too late is not begun.
         let has_time = Instant::now() + took + took / SPARE_SHARE < trigger.deadline;
         if self.doubt.looks_again(&inspection) && has_time {
-            let again = look(sources, inspector, &trigger, trigger.deadline);
+            let again = look(sources, &inspector.recipe().views, &trigger, trigger.deadline);
             let second = inspector.inspect(again.0, now_utc);
             inspection = second_look(&inspection, second);
             frames = again.1;
@@ -290,33 +293,6 @@ impl Worker {
             },
         }
     }
-}
-
-/// A frame for each view, and by view those that came.
-fn look(
-    sources: &mut BTreeMap<String, Box<dyn FrameSource>>,
-    inspector: &Inspector,
-    trigger: &Trigger,
-    latest: Instant,
-) -> (Vec<Capture>, Vec<(String, Frame)>) {
-    let (mut captures, mut frames) = (Vec::new(), Vec::new());
-    for view in &inspector.recipe().views {
-        let started = Instant::now();
-        let frame = match sources.get_mut(&view.camera) {
-            None => Err((Reason::NoFrame, format!("no camera `{}`", view.camera))),
-            Some(source) => source
-                .capture(trigger, latest)
-                .map_err(|error| (error.reason(), with_causes(&error))),
-        };
-        if let Ok(frame) = &frame {
-            frames.push((view.name.clone(), frame.clone()));
-        }
-        captures.push(Capture {
-            frame,
-            took: started.elapsed(),
-        });
-    }
-    (captures, frames)
 }
 
 /// A camera may take three quarters of the part's time, so that its silence is answered as such.

@@ -8,7 +8,7 @@ use crate::domain::{Name, PixelFormat, SizePx};
 use crate::inspect::ViewParts;
 use crate::model::{ModelPackage, OnnxDetector, Runtime, SessionOptions};
 use crate::recipe::Recipe;
-use crate::source::SourceError;
+use crate::source::{FrameSource, SourceError};
 
 /// Shows squares of these grey levels, one a look; then none.
 struct Looks(VecDeque<u8>);
@@ -71,8 +71,12 @@ fn worker(doubt: Doubt, looks: &[u8]) -> Worker {
 }
 
 fn inspect(doubt: Doubt, looks: &[u8], deadline: Duration) -> Inspected {
+    worker(doubt, looks).inspect(trigger(deadline))
+}
+
+fn trigger(deadline: Duration) -> Trigger {
     let arrived_at = Instant::now();
-    worker(doubt, looks).inspect(Trigger {
+    Trigger {
         sequence: 1,
         part: Name::new("part-1").unwrap(),
         part_type: Name::new("bracket").unwrap(),
@@ -80,8 +84,8 @@ fn inspect(doubt: Doubt, looks: &[u8], deadline: Duration) -> Inspected {
         supplier: None,
         arrived_at,
         arrived_at_utc: Timestamp::now(),
-        deadline: Instant::now() + deadline,
-    })
+        deadline: arrived_at + deadline,
+    }
 }
 
 const GOOD: u8 = 30;
@@ -136,4 +140,63 @@ fn there_is_no_second_look_without_the_time_for_it() {
     let inspected = inspect(Doubt::Reinspect, &[DOUBTFUL, GOOD], Duration::ZERO);
     let verdict = inspected.evidence.inspection.verdict;
     assert_eq!(verdict, Verdict::Indeterminate(Reason::Doubtful));
+}
+
+/// A recipe whose views, each named and with its camera, are all looked at alike.
+fn recipe_of(views: &[(&str, &str)]) -> String {
+    let (head, view) = RECIPE.split_once("[[views]]").unwrap();
+    let view = |(name, camera): &(&str, &str)| {
+        let view = view.replacen("\"top\"", &format!("{name:?}"), 1);
+        format!("[[views]]{}", view.replace("\"cam\"", &format!("{camera:?}")))
+    };
+    head.to_owned() + &views.iter().map(view).collect::<String>()
+}
+
+/// Gives a frame only when the other camera is asked at the same time.
+struct Meeting(&'static str, std::sync::Arc<std::sync::Barrier>, u8);
+
+impl FrameSource for Meeting {
+    fn capture(&mut self, _trigger: &Trigger, _latest: Instant) -> Result<Frame, SourceError> {
+        if self.2 == 0 {
+            self.1.wait();
+        }
+        self.2 += 1;
+        let size = SizePx {
+            width_px: 8,
+            height_px: 8,
+        };
+        let pixels = vec![self.2; 64];
+        Ok(Frame::new(self.0, size, PixelFormat::Gray8, pixels, Instant::now()).unwrap())
+    }
+}
+
+#[test]
+fn cameras_are_asked_at_the_same_time_and_views_of_one_camera_one_after_the_other() {
+    let named = [
+        ("left", "a"),
+        ("right", "b"),
+        ("left again", "a"),
+        ("nowhere", "c"),
+    ];
+    let views = Recipe::parse("recipe.toml".as_ref(), &recipe_of(&named))
+        .unwrap()
+        .views;
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let meeting = |name| -> Box<dyn FrameSource> {
+        Box::new(Meeting(name, std::sync::Arc::clone(&barrier), 0))
+    };
+    let mut sources = Sources::from([
+        ("a".to_owned(), meeting("a")),
+        ("b".to_owned(), meeting("b")),
+    ]);
+    let trigger = trigger(Duration::from_mins(1));
+    let (captures, frames) = look(&mut sources, &views, &trigger, trigger.deadline);
+    let seen = frames
+        .iter()
+        .map(|(view, frame)| (view.as_str(), frame.camera.as_str(), frame.pixels()[0]));
+    let expected = [("left", "a", 1), ("right", "b", 1), ("left again", "a", 2)];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+    assert_eq!(captures.len(), 4);
+    let (reason, text) = captures[3].frame.as_ref().unwrap_err();
+    assert_eq!((*reason, text.as_str()), (Reason::NoFrame, "no camera `c`"));
 }
