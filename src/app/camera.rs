@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use taktgate::domain::{Frame, Name, SizePx, Trigger};
 use taktgate::source::{
-    After, Belongs, CameraSelect, FrameSource, GenicamSettings, GenicamTrigger, Order,
+    After, Belongs, CameraSelect, FrameSource, FrameWindow, GenicamSettings, GenicamTrigger, Order,
     genicam_cameras, usb_cameras,
 };
 use taktgate::station::{CameraConfig, SourceConfig, open_source};
@@ -132,7 +132,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     }
     let mut all_open = true;
     for camera in cameras {
-        let opened = open_source(camera).map(drop);
+        let opened = open_source(camera, None).map(drop);
         all_open &= opened.is_ok();
         let fault = opened
             .err()
@@ -177,8 +177,9 @@ fn words(source: &SourceConfig) -> String {
         ),
         SourceConfig::Watched(path, belongs, after, _) => {
             let belongs = match belongs {
-                Belongs::AfterTrigger => "the first that came after the trigger",
-                Belongs::ByPart => "the one that is named like the part",
+                Belongs::AfterTrigger => "the first that came after the trigger".to_owned(),
+                Belongs::InWindow(window) => window_words(*window),
+                Belongs::ByPart => "the one that is named like the part".to_owned(),
             };
             let after = match after {
                 After::Keep => "kept",
@@ -226,9 +227,16 @@ fn genicam_words(settings: &GenicamSettings) -> String {
     let trigger = match &settings.trigger {
         GenicamTrigger::FreeRun => "free run".to_owned(),
         GenicamTrigger::Software => "software trigger".to_owned(),
-        GenicamTrigger::Hardware { line, falling } => {
+        GenicamTrigger::Hardware {
+            line,
+            falling,
+            window,
+        } => {
             let edge = if *falling { "falling" } else { "rising" };
-            format!("hardware trigger on `{line}`, {edge} edge")
+            format!(
+                "hardware trigger on `{line}`, {edge} edge, {}",
+                window_words(*window)
+            )
         }
     };
     let asked = format!(
@@ -247,6 +255,11 @@ fn genicam_words(settings: &GenicamSettings) -> String {
         .chain(set)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+fn window_words(window: FrameWindow) -> String {
+    let (before, after) = (window.before.as_millis(), window.after.as_millis());
+    format!("a part's frame from {before} ms before to {after} ms after its announcement")
 }
 
 /// Brightness and burnt share of the whole frame.
@@ -342,7 +355,7 @@ fn open(station: &StationArg, name: Option<&str>) -> anyhow::Result<Box<dyn Fram
         (Some(name), all) => all.iter().find(|camera| camera.name == name),
     };
     let camera = camera.with_context(|| no_such(&cameras, name))?;
-    Ok(open_source(camera)?)
+    Ok(open_source(camera, None)?)
 }
 
 fn no_such(cameras: &[CameraConfig], name: Option<&str>) -> String {

@@ -82,7 +82,7 @@ impl Checked {
 
     fn cameras(&mut self, station: &Station) {
         for camera in &station.cameras {
-            match open_source(camera) {
+            match open_source(camera, None) {
                 Ok(_) => self.note(format!("camera {}", camera.name), "opens"),
                 Err(error) => self.mistakes.push(error.into()),
             }

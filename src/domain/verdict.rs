@@ -38,7 +38,7 @@ pub enum Reason {
     Challenge,
     /// No recipe is loaded for the part's type.
     NoRecipe,
-    /// Two parts were announced under one sequence number.
+    /// Two parts were announced under one sequence number, or it cannot be told which frame is the part's.
     Sequence,
     /// The station was not taking parts: not started, halted, or stopped while the part was open.
     NotReady,

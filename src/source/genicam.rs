@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::FrameWindow;
 use crate::domain::SizePx;
 
 #[cfg(not(feature = "genicam"))]
@@ -77,5 +78,7 @@ pub enum GenicamTrigger {
         line: String,
         /// Whether the signal falls.
         falling: bool,
+        /// When the frame of a part begins.
+        window: FrameWindow,
     },
 }

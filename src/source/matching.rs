@@ -48,7 +48,7 @@ impl Announced {
 
 /// A frame that came, as the matching sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Came {
+pub(super) struct Arrival {
     /// Our own count of what came.
     pub(super) count: u64,
     /// The camera's number; our count where it has none.
@@ -97,9 +97,9 @@ impl Matching {
 
     /// Which of the frames that came is that of the part announced at `part_at`. The parts come here in
     /// the order of their announcements.
-    pub(super) fn of_part(&mut self, part_at: Instant, came: &[Came], now: Instant) -> Match {
+    pub(super) fn of_part(&mut self, part_at: Instant, came: &[Arrival], now: Instant) -> Match {
         let (opens, closes) = self.window_of(part_at);
-        let is_inside = |one: &&Came| (opens..=closes).contains(&one.began_at);
+        let is_inside = |one: &&Arrival| (opens..=closes).contains(&one.began_at);
         let mut inside = came.iter().filter(is_inside);
         let Some(first) = inside.next() else {
             let until = closes + self.frame_timeout;
@@ -135,7 +135,7 @@ impl Matching {
         }
         match n_missing {
             Some(n_missing) if n_missing != expected => Match::Doubt(format!(
-                "frame {} of the camera came after {n_missing} that are missing, but {expected} parts went without one; resynchronised with this frame",
+                "before frame {} of the camera {n_missing} are missing, and the parts that went without one are {expected}; resynchronised with this frame",
                 first.number
             )),
             _ => Match::Frame(first.count),
@@ -147,7 +147,7 @@ impl Matching {
         (opens, part_at + self.window.after)
     }
 
-    fn is_of_another(&self, frame: &Came, part_at: Instant) -> bool {
+    fn is_of_another(&self, frame: &Arrival, part_at: Instant) -> bool {
         let mut others = self.announced.all().into_iter();
         others.any(|other| {
             let (opens, closes) = self.window_of(other);
@@ -157,7 +157,7 @@ impl Matching {
 
     /// How many frames the camera took between the newest one that was looked at and this one that
     /// never came; none before the first.
-    fn n_missing(&self, frame: &Came, came: &[Came]) -> Option<u64> {
+    fn n_missing(&self, frame: &Arrival, came: &[Arrival]) -> Option<u64> {
         let (count, number) = self.newest?;
         let between = came.iter().filter(|one| count < one.count);
         let numbers = between.take_while(|one| one.count <= frame.count);
@@ -181,3 +181,6 @@ pub(super) fn missing_between(before: u64, number: u64) -> u64 {
         0
     }
 }
+
+#[cfg(test)]
+mod tests;

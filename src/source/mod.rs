@@ -5,6 +5,7 @@ mod controls;
 mod folder;
 mod generator;
 mod genicam;
+mod matching;
 #[cfg_attr(
     not(feature = "genicam"),
     expect(
@@ -28,6 +29,7 @@ pub use controls::UsbControls;
 pub use folder::{Folder, Order, pictures_below};
 pub use generator::Generator;
 pub use genicam::{Genicam, GenicamPixels, GenicamSettings, GenicamTrigger, genicam_cameras};
+pub use matching::{Announced, FrameWindow};
 pub use stream::Stream;
 pub use video::VideoFile;
 pub use watched::{After, Belongs, Watched};
@@ -76,6 +78,14 @@ pub enum SourceError {
         camera: String,
         /// How many newer ones there are.
         n_kept: usize,
+    },
+    /// It cannot be told which frame is the part's.
+    #[error("camera `{camera}`: it cannot be told which frame is this part's: {text}")]
+    Unmatched {
+        /// The camera.
+        camera: String,
+        /// What does not agree.
+        text: String,
     },
     /// The folder or video has no more pictures.
     #[error("camera `{camera}`: `{path}` has no more pictures")]
@@ -142,6 +152,7 @@ impl SourceError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Decode { .. } | Self::Frame(_) => Reason::ImageUnfit,
+            Self::Unmatched { .. } => Reason::Sequence,
             Self::Timeout { .. }
             | Self::TooMany { .. }
             | Self::End { .. }

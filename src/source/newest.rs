@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::SourceError;
+use super::matching::{Arrival, Match, Matching};
 
 /// When a camera that gave an error is opened again: an unplugged one has a new device behind it.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -83,6 +84,7 @@ struct State<T> {
 struct Kept<T> {
     count: u64,
     began_at: Instant,
+    came_at: Instant,
     // What the device gave, or what the driver said instead.
     fresh: Result<Fresh<T>, String>,
     n_lost: u64,
@@ -111,6 +113,7 @@ impl<T> State<T> {
         self.kept.push_back(Kept {
             count: self.n_counted,
             began_at: fresh.as_ref().map_or(asked_at, |fresh| fresh.began_at),
+            came_at: Instant::now(),
             fresh,
             n_lost: self.n_lost,
         });
@@ -122,6 +125,44 @@ impl<T> State<T> {
             let oldest = self.kept.pop_front();
             self.given_up = oldest.map(|oldest| (oldest.count, oldest.began_at));
         }
+    }
+}
+
+impl<T> State<T> {
+    /// Why a part has no frame: what the driver said last, or that nothing came.
+    fn none(&self, camera: &str, started: Instant) -> SourceError {
+        let text = self.kept.back().and_then(|kept| kept.fresh.as_ref().err());
+        match text {
+            Some(text) => device_error(camera, text.clone()),
+            None => SourceError::Timeout {
+                camera: camera.to_owned(),
+                waited_ms: started.elapsed().as_millis(),
+            },
+        }
+    }
+}
+
+impl<T> Kept<T> {
+    fn came(&self) -> Option<Arrival> {
+        let fresh = self.fresh.as_ref().ok()?;
+        Some(Arrival {
+            count: self.count,
+            number: fresh.camera_frame.unwrap_or(self.count),
+            began_at: self.began_at,
+            came_at: self.came_at,
+        })
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    fn taken(&self) -> Result<Taken<T>, String> {
+        let fresh = self.fresh.as_ref().map_err(String::clone)?;
+        Ok(Taken {
+            began_at: self.began_at,
+            camera_frame: fresh.camera_frame.unwrap_or(self.count),
+            content: fresh.content.clone(),
+            n_lost: self.n_lost,
+        })
     }
 }
 
@@ -306,6 +347,7 @@ impl<T: Clone> Taker<T> {
                 is_it(&Kept {
                     count,
                     began_at,
+                    came_at: began_at,
                     fresh: Err(String::new()),
                     n_lost: 0,
                 })
@@ -317,31 +359,50 @@ impl<T: Clone> Taker<T> {
                 });
             }
             if let Some(kept) = state.kept.iter().find(|kept| is_it(kept)) {
-                return match &kept.fresh {
-                    Ok(fresh) => {
-                        let taken = Taken {
-                            began_at: kept.began_at,
-                            camera_frame: fresh.camera_frame.unwrap_or(kept.count),
-                            content: fresh.content.clone(),
-                            n_lost: kept.n_lost,
-                        };
-                        self.given = kept.count;
-                        Ok(taken)
-                    }
-                    Err(text) => Err(device_error(&self.camera, text.clone())),
-                };
+                let taken = kept.taken();
+                self.given = kept.count;
+                return taken.map_err(|text| device_error(&self.camera, text));
             }
             let left = latest.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let text = state.kept.back().and_then(|kept| kept.fresh.as_ref().err());
-                return Err(match text {
-                    Some(text) => device_error(&self.camera, text.clone()),
-                    None => SourceError::Timeout {
-                        camera: self.camera.clone(),
-                        waited_ms: started.elapsed().as_millis(),
-                    },
-                });
+                return Err(state.none(&self.camera, started));
             }
+            state = self.shared.wait(state, left);
+        }
+    }
+
+    /// Waits until `latest` for the frame of the part that was announced at `part_at`.
+    ///
+    /// # Errors
+    /// [`SourceError`] if none comes, or if it cannot be told which it is.
+    pub(super) fn take_matched(
+        &mut self,
+        matching: &mut Matching,
+        part_at: Instant,
+        latest: Instant,
+    ) -> Result<Taken<T>, SourceError> {
+        let started = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let came: Vec<Arrival> = state.kept.iter().filter_map(Kept::came).collect();
+            let now = Instant::now();
+            let until = match matching.of_part(part_at, &came, now) {
+                Match::Wait(until) if now < latest => until.min(latest),
+                Match::Wait(_) | Match::None => return Err(state.none(&self.camera, started)),
+                Match::Doubt(text) => {
+                    return Err(SourceError::Unmatched {
+                        camera: self.camera.clone(),
+                        text,
+                    });
+                }
+                Match::Frame(count) => {
+                    let mut kept = state.kept.iter();
+                    let taken = kept.find(|kept| kept.count == count).map(Kept::taken);
+                    let taken = taken.unwrap_or_else(|| Err("its frame is gone".to_owned()));
+                    return taken.map_err(|text| device_error(&self.camera, text));
+                }
+            };
+            let left = until.saturating_duration_since(now);
             state = self.shared.wait(state, left);
         }
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::folder::{entries, is_picture};
+use super::matching::{Announced, FrameWindow, Matching};
 use super::newest::{self, Fresh, Keeper, Taker};
 use super::{FrameSource, SourceError, read_frame};
 use crate::config::with_causes;
@@ -17,6 +18,9 @@ use crate::domain::{Frame, Trigger};
 
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long the writing of a picture may take, where it must have begun within a window.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// Where pictures go that a part has got.
 const DONE: &str = "done";
@@ -26,6 +30,8 @@ const DONE: &str = "done";
 pub enum Belongs {
     /// The first that came after the part's trigger.
     AfterTrigger,
+    /// The only one that came within a window around the part's announcement.
+    InWindow(FrameWindow),
     /// The one whose name without extension is the part's id.
     ByPart,
 }
@@ -53,6 +59,8 @@ pub struct Watched {
 enum Pictures {
     /// A thread looks all the time, so that it is known when each picture came.
     AfterTrigger(Taker<PathBuf>),
+    /// Likewise.
+    InWindow(Taker<PathBuf>, Matching),
     /// The name tells, so it is enough to look while a part waits.
     ByPart(Looks),
 }
@@ -80,7 +88,8 @@ struct Seen {
 
 impl Watched {
     /// Takes note of what is there already: it belongs to no part that is still to come, unless it is
-    /// named like one.
+    /// named like one. Windows lie around the `announced` parts; where nobody announces parts, a picture
+    /// is the first that comes.
     ///
     /// # Errors
     /// [`SourceError::Read`] if the folder cannot be read, or `done/` not be made.
@@ -90,6 +99,7 @@ impl Watched {
         belongs: Belongs,
         after: After,
         quiet: Duration,
+        announced: Option<&Announced>,
     ) -> Result<Self, SourceError> {
         if after == After::Move {
             let done = path.join(DONE);
@@ -107,9 +117,15 @@ impl Watched {
             files: BTreeMap::new(),
         };
         looks.look()?;
-        let pictures = match belongs {
-            Belongs::ByPart => Pictures::ByPart(looks),
-            Belongs::AfterTrigger => Pictures::AfterTrigger(watch(camera, looks)?),
+        let pictures = match (belongs, announced) {
+            (Belongs::ByPart, _) => Pictures::ByPart(looks),
+            (Belongs::InWindow(window), Some(announced)) => {
+                let matching = Matching::new(window, quiet + WRITTEN_WITHIN, announced.clone());
+                Pictures::InWindow(watch(camera, looks)?, matching)
+            }
+            (Belongs::AfterTrigger | Belongs::InWindow(_), _) => {
+                Pictures::AfterTrigger(watch(camera, looks)?)
+            }
         };
         Ok(Self {
             camera: camera.to_owned(),
@@ -138,6 +154,10 @@ impl FrameSource for Watched {
     fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError> {
         let path = match &mut self.pictures {
             Pictures::AfterTrigger(taker) => taker.take(trigger.arrived_at, latest)?.content,
+            Pictures::InWindow(taker, matching) => {
+                let taken = taker.take_matched(matching, trigger.arrived_at, latest)?;
+                taken.content
+            }
             Pictures::ByPart(looks) => looks.wait_for(trigger.part.as_str(), latest)?,
         };
         let frame = read_frame(&self.camera, &path);

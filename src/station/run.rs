@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use crate::domain::{ItemVersion, Reason, Trigger};
+use crate::domain::{ItemVersion, Reason, Trigger, Verdict};
 use crate::gate::{Admission, Gate, Outcome};
-use crate::inspect::with_causes;
+use crate::inspect::{Inspection, with_causes};
 use crate::publish::{
     Broker, Command, EventPayload, HealthPayload, Incoming, Minded, Outgoing, Publisher, Sparkplug,
     StatePayload, StationState, VerdictPayload,
@@ -329,6 +329,7 @@ impl Live {
         for (_, frame) in &evidence.frames {
             self.counters.frames_lost += frame.frames_lost;
         }
+        self.say_unmatched(&trigger, &evidence.inspection);
         let verdict = evidence.inspection.verdict;
         match self.gate.result(&trigger, verdict, Instant::now()) {
             Outcome::Answer(answer) => self.answer(answer, evidence),
@@ -347,6 +348,20 @@ impl Live {
             }
             Outcome::Unknown => {
                 error!(sequence = trigger.sequence, part = %trigger.part, "nobody asked for this part");
+            }
+        }
+    }
+
+    /// Frames and parts do not go together: somebody should look at the light barrier.
+    fn say_unmatched(&mut self, trigger: &Trigger, inspection: &Inspection) {
+        let unmatched = Verdict::Indeterminate(Reason::Sequence);
+        for view in &inspection.views {
+            if view.verdict == unmatched {
+                let text = format!(
+                    "part `{}`, view `{}`: {}",
+                    trigger.part, view.view, view.note
+                );
+                self.event("unmatched_frame", &text);
             }
         }
     }

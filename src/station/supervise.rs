@@ -137,6 +137,9 @@ impl Live {
         if is_known {
             return;
         }
+        if let Some(worker) = &self.worker {
+            worker.announce(trigger.arrived_at);
+        }
         let sequence = trigger.sequence;
         match self.sequences.take(sequence) {
             Order::Next => {}

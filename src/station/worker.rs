@@ -11,6 +11,7 @@ use tracing::{debug, error};
 use crate::domain::{Frame, ItemVersion, Reason, Trigger, Verdict};
 use crate::inspect::{Inspection, Inspector};
 use crate::model::LoadReport;
+use crate::source::Announced;
 
 use super::config::Station;
 use super::doubt::{Doubt, second_look};
@@ -35,6 +36,7 @@ const LOAD_MAX: Duration = Duration::from_mins(10);
 pub(super) struct WorkerLink {
     /// Tells its news from those of the threads before it.
     pub(super) generation: u32,
+    announced: Announced,
     triggers: SyncSender<Trigger>,
     // The deadlines of the parts that it has, in their order.
     due: VecDeque<Instant>,
@@ -84,16 +86,18 @@ impl WorkerLink {
         events: SyncSender<Event>,
     ) -> Result<Self, StationError> {
         let (triggers, to_inspect) = sync_channel(station.deadlines.open_parts_max);
-        let station = station.clone();
+        let (station, announced) = (station.clone(), Announced::default());
+        let to_match = announced.clone();
         let work = move || {
             if let Some(before) = before {
                 wait_for(&before);
             }
             let _leaving = Leaving(generation, events.clone());
-            let (worker, outcome) = match files().and_then(|files| Worker::load(&station, files)) {
-                Ok((worker, loaded)) => (Some(worker), Ok(loaded)),
-                Err(error) => (None, Err(error)),
-            };
+            let (worker, outcome) =
+                match files().and_then(|files| Worker::load(&station, files, &to_match)) {
+                    Ok((worker, loaded)) => (Some(worker), Ok(loaded)),
+                    Err(error) => (None, Err(error)),
+                };
             let outcome = Box::new(outcome);
             let said = events.send(Event::Loaded {
                 generation,
@@ -112,11 +116,17 @@ impl WorkerLink {
             })?;
         Ok(Self {
             generation,
+            announced,
             triggers,
             due: VecDeque::new(),
             loads_until: Some(Instant::now() + LOAD_MAX),
             thread,
         })
+    }
+
+    /// A part passes the cameras, whether it will be inspected or not.
+    pub(super) fn announce(&self, arrived_at: Instant) {
+        self.announced.push(arrived_at);
     }
 
     /// Hands a part over; false if the thread is gone or full.
@@ -204,7 +214,11 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Opens the cameras, loads and tests the models.
-    fn load(station: &Station, files: Files) -> Result<(Self, Loaded), StationError> {
+    fn load(
+        station: &Station,
+        files: Files,
+        announced: &Announced,
+    ) -> Result<(Self, Loaded), StationError> {
         let loaded_at = (Instant::now(), Timestamp::now());
         for calibration in files.calibrations() {
             calibration.check_date(loaded_at.1)?;
@@ -213,7 +227,7 @@ impl Worker {
         ready.check_latency(station.deadlines.deadline)?;
         let mut sources = Sources::new();
         for camera in &station.cameras {
-            sources.insert(camera.name.clone(), open_source(camera)?);
+            sources.insert(camera.name.clone(), open_source(camera, Some(announced))?);
         }
         let used = ready.inspectors.iter();
         let used = used.map(|one| (one.recipe().part_type.to_string(), Used::from(one)));
@@ -273,13 +287,23 @@ impl Worker {
         let used = Some(Used::from(&*inspector));
         let sources = &mut self.sources;
         let began = Instant::now();
-        let (captures, mut frames) = look(sources, &inspector.recipe().views, &trigger, capture_until(&trigger));
+        let (captures, mut frames) = look(
+            sources,
+            &inspector.recipe().views,
+            &trigger,
+            capture_until(&trigger),
+        );
         let mut inspection = inspector.inspect(captures, now_utc);
         let took = began.elapsed();
         // A second look takes as long as the first; one that would come too late is not begun.
         let has_time = Instant::now() + took + took / SPARE_SHARE < trigger.deadline;
         if self.doubt.looks_again(&inspection) && has_time {
-            let again = look(sources, &inspector.recipe().views, &trigger, trigger.deadline);
+            let again = look(
+                sources,
+                &inspector.recipe().views,
+                &trigger,
+                trigger.deadline,
+            );
             let second = inspector.inspect(again.0, now_utc);
             inspection = second_look(&inspection, second);
             frames = again.1;

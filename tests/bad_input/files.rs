@@ -298,9 +298,12 @@ fn what_stands_behind_a_camera() {
         ))
     };
     assert_snapshot!(genicam("trigger = \"hardware\""), @r#"`file.toml`: `cameras.cam-1`: `trigger = "hardware"` needs the camera's `line`, for example `line = "Line0"`"#);
+    assert_snapshot!(genicam("trigger = \"hardware\", line = \"Line0\""), @r#"`file.toml`: `cameras.cam-1`: `trigger = "hardware"` needs `frame_after_ms`: how long after its announcement a part's frame begins at the latest, and `frame_before_ms` if it may begin earlier"#);
+    assert_snapshot!(genicam("trigger = \"free_run\", frame_after_ms = 9"), @r#"`file.toml`: `cameras.cam-1`: `frame_before_ms` and `frame_after_ms` are for `trigger = "hardware"`; leave them out"#);
     assert_snapshot!(genicam("trigger = \"software\", edge = \"rising\""), @r#"`file.toml`: `cameras.cam-1`: `line` and `edge` are for `trigger = "hardware"`; leave them out"#);
     assert_snapshot!(genicam("trigger = \"free_run\", buffers = 1"), @"`file.toml`: `cameras.cam-1.buffers = 1` is out of range; write 2 to 64");
     assert_snapshot!(camera("{ stream = { url = \"10.0.0.7\" } }"), @"`file.toml`: `cameras.cam-1.url`: `10.0.0.7` is no address; write for example `rtsp://10.0.0.7/stream1`, or `video` for a file");
+    assert_snapshot!(camera("{ watched = { path = \"share\", belongs = \"in_window\", after = \"keep\" } }"), @r#"`file.toml`: `cameras.cam-1`: `belongs = "in_window"` needs `frame_after_ms`: how long after its announcement a part's frame begins at the latest, and `frame_before_ms` if it may begin earlier"#);
     assert_snapshot!(camera("{ watched = { path = \"share\", belongs = \"by_part\", after = \"keep\", quiet_ms = 0 } }"), @"`file.toml`: `cameras.cam-1.quiet_ms = 0` is out of range; write 1 to 60000");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use taktgate::domain::{Frame, Name, PixelFormat, Reason, SizePx, Trigger};
-use taktgate::source::{After, Belongs, FrameSource, SourceError, Watched};
+use taktgate::source::{After, Announced, Belongs, FrameSource, FrameWindow, SourceError, Watched};
 use taktgate::vision::encode_png;
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ fn png(level: u8) -> Vec<u8> {
 }
 
 fn open(folder: &TempDir, belongs: Belongs, after: After) -> Watched {
-    Watched::open("cam", folder.path(), belongs, after, QUIET).unwrap()
+    Watched::open("cam", folder.path(), belongs, after, QUIET, None).unwrap()
 }
 
 fn level(frame: &Result<Frame, SourceError>) -> u8 {
@@ -144,10 +144,68 @@ fn a_picture_that_a_part_has_got_is_kept_moved_or_deleted() {
 fn a_folder_that_is_not_there_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("share");
-    let opened = Watched::open("cam", &path, Belongs::ByPart, After::Keep, QUIET);
+    let opened = Watched::open("cam", &path, Belongs::ByPart, After::Keep, QUIET, None);
     let text = opened.err().unwrap().to_string();
     assert_eq!(
         text,
         format!("camera `cam`: cannot read `{}`", path.display())
     );
+}
+
+/// What a part gets whose picture, if any, is written while it waits.
+fn announced(
+    watched: &mut Watched,
+    announced: &Announced,
+    writes: impl FnOnce() + Send,
+) -> Result<Frame, SourceError> {
+    let trigger = trigger();
+    announced.push(trigger.arrived_at);
+    std::thread::scope(|scope| {
+        scope.spawn(writes);
+        watched.capture(&trigger, Instant::now() + PATIENCE)
+    })
+}
+
+#[test]
+fn in_a_window_a_missing_or_additional_picture_shifts_no_later_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let window = FrameWindow {
+        before: Duration::from_millis(50),
+        after: Duration::from_millis(400),
+    };
+    let line = Announced::default();
+    let belongs = Belongs::InWindow(window);
+    let open = Watched::open(
+        "cam",
+        folder.path(),
+        belongs,
+        After::Keep,
+        QUIET,
+        Some(&line),
+    );
+    let mut watched = open.unwrap();
+    let write = |level: u8| fs::write(folder.path().join(format!("{level}.png")), png(level));
+    let mut part = |levels: &'static [u8]| {
+        announced(&mut watched, &line, || {
+            for one in levels {
+                write(*one).unwrap();
+                looks();
+            }
+        })
+    };
+    assert_eq!(level(&part(&[1])), 1);
+    let missing = part(&[]).unwrap_err();
+    assert_eq!(missing.reason(), Reason::NoFrame, "{missing}");
+    // A folder has no numbers that would tell whether this is the picture that was missing.
+    let doubt = part(&[3]).unwrap_err();
+    assert_eq!(doubt.reason(), Reason::Sequence, "{doubt}");
+    assert_eq!(level(&part(&[4])), 4);
+    let doubled = part(&[5, 6]).unwrap_err();
+    assert_eq!(doubled.reason(), Reason::Sequence, "{doubled}");
+    assert_eq!(level(&part(&[7])), 7);
+    // Between two parts comes one that is nobody's.
+    std::thread::park_timeout(window.after + 2 * SHORT);
+    write(8).unwrap();
+    std::thread::park_timeout(SHORT);
+    assert_eq!(level(&part(&[9])), 9);
 }

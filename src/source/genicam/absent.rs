@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::GenicamSettings;
 use crate::domain::{Frame, Trigger};
 use crate::source::newest::device_error;
-use crate::source::{FoundCamera, FrameSource, SourceError};
+use crate::source::{Announced, FoundCamera, FrameSource, SourceError};
 
 /// No camera: this build has none.
 pub struct Genicam(Infallible);
@@ -16,7 +16,11 @@ impl Genicam {
     ///
     /// # Errors
     /// [`SourceError::Device`], always.
-    pub fn open(name: &str, _: GenicamSettings) -> Result<Self, SourceError> {
+    pub fn open(
+        name: &str,
+        _: GenicamSettings,
+        _: Option<&Announced>,
+    ) -> Result<Self, SourceError> {
         let text = "this taktgate was built without `genicam`; install libaravis-dev and libusb-1.0-0-dev and build it with `cargo build --release --features genicam`";
         Err(device_error(name, text.to_owned()))
     }

@@ -14,8 +14,9 @@ use aravis::{Aravis, Buffer, BufferStatus, ChunkParser, GvDevice, Stream};
 use super::order::{Order, Seen};
 use super::{GenicamPixels, GenicamSettings, GenicamTrigger};
 use crate::domain::{Frame, PixelFormat, SizePx, Trigger};
+use crate::source::matching::Matching;
 use crate::source::newest::{self, Fresh, Keeper, Taken, Taker, began_at, instant_of};
-use crate::source::{FoundCamera, FrameSource, SourceError};
+use crate::source::{Announced, FoundCamera, FrameSource, SourceError};
 use crate::vision::{Mosaic, Picture, picture_from_mosaic};
 
 mod settings;
@@ -41,8 +42,18 @@ const NOISES_MAX: usize = 100;
 pub struct Genicam {
     name: String,
     pixel_format: GenicamPixels,
-    is_software_triggered: bool,
+    belongs: Belongs,
     taker: Taker<Raw>,
+}
+
+/// Which frame is a part's.
+enum Belongs {
+    /// That of the part's own trigger.
+    OwnTrigger,
+    /// The first that began after the part's announcement.
+    FirstAfter,
+    /// That of the window around it.
+    InWindow(Matching),
 }
 
 /// A frame as it came.
@@ -66,11 +77,25 @@ struct Device {
 }
 
 impl Genicam {
-    /// Opens the camera, sets it and starts its thread.
+    /// Opens the camera, sets it and starts its thread. A camera that a line's signal triggers gives each
+    /// of the `announced` parts the frame of its window; where nobody announces parts, the first
+    /// frame that comes.
     ///
     /// # Errors
     /// [`SourceError::Device`] if it is not there, does not take a setting or gives no stream.
-    pub fn open(name: &str, settings: GenicamSettings) -> Result<Self, SourceError> {
+    pub fn open(
+        name: &str,
+        settings: GenicamSettings,
+        announced: Option<&Announced>,
+    ) -> Result<Self, SourceError> {
+        let belongs = match (&settings.trigger, announced) {
+            (GenicamTrigger::Software, _) => Belongs::OwnTrigger,
+            (GenicamTrigger::Hardware { window, .. }, Some(announced)) => {
+                let (timeout, announced) = (settings.frame_timeout, announced.clone());
+                Belongs::InWindow(Matching::new(*window, timeout, announced))
+            }
+            (GenicamTrigger::FreeRun | GenicamTrigger::Hardware { .. }, _) => Belongs::FirstAfter,
+        };
         let pixel_format = settings.pixel_format;
         let is_software_triggered = settings.trigger == GenicamTrigger::Software;
         let open = move || Device::open(settings.clone());
@@ -84,7 +109,7 @@ impl Genicam {
         Ok(Self {
             name: name.to_owned(),
             pixel_format,
-            is_software_triggered,
+            belongs,
             taker: newest::start(name, open, next)?,
         })
     }
@@ -126,11 +151,12 @@ impl Genicam {
 
 impl FrameSource for Genicam {
     fn capture(&mut self, trigger: &Trigger, latest: Instant) -> Result<Frame, SourceError> {
-        let taken = if self.is_software_triggered {
-            self.taker.request(latest)?
-        } else {
-            self.taker.take(trigger.arrived_at, latest)?
-        };
+        let (taker, part_at) = (&mut self.taker, trigger.arrived_at);
+        let taken = match &mut self.belongs {
+            Belongs::OwnTrigger => taker.request(latest),
+            Belongs::FirstAfter => taker.take(part_at, latest),
+            Belongs::InWindow(matching) => taker.take_matched(matching, part_at, latest),
+        }?;
         self.frame(&taken)
     }
 }

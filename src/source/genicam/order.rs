@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::source::matching::missing_between;
+
 /// What the clocks of camera and computer may drift apart between two frames, beside a thousandth.
 const CLOCK_SLACK: Duration = Duration::from_millis(2);
 
@@ -50,45 +52,9 @@ impl Order {
     }
 }
 
-/// GigE Vision 1 counts from 1 to 65535 and begins anew at 1; version 2 and USB3 Vision count on. A
-/// camera that does not number its frames has nothing missing.
-fn missing_between(before: u64, frame_id: u64) -> u64 {
-    const ROUND: u64 = 65_535;
-    let next = before + 1;
-    if next <= frame_id {
-        frame_id - next
-    } else if before <= ROUND && frame_id < before {
-        (frame_id + ROUND).saturating_sub(next)
-    } else {
-        0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn missing_frames_are_counted_over_the_end_of_a_round() {
-        for (before, frame_id, missing) in [
-            (7, 8, 0),
-            (7, 11, 3),
-            (65_535, 1, 0),
-            (65_534, 1, 1),
-            (65_535, 3, 2),
-            // A camera that begins its rounds at 0.
-            (65_535, 0, 0),
-            (70_000, 70_002, 1),
-            // No numbers at all.
-            (0, 0, 0),
-        ] {
-            assert_eq!(
-                missing_between(before, frame_id),
-                missing,
-                "{before} {frame_id}"
-            );
-        }
-    }
 
     #[test]
     fn a_frame_from_before_the_trigger_is_told_by_the_cameras_own_clock() {

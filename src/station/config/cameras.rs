@@ -9,8 +9,8 @@ use super::super::doubt::Doubt;
 use crate::config::Checks;
 use crate::domain::{Name, SizePx};
 use crate::source::{
-    After, Belongs, CameraFormat, CameraSelect, FourCc, GenicamPixels, GenicamSettings,
-    GenicamTrigger, Order, UsbControls,
+    After, Belongs, CameraFormat, CameraSelect, FourCc, FrameWindow, GenicamPixels,
+    GenicamSettings, GenicamTrigger, Order, UsbControls,
 };
 
 /// A camera and what stands behind it.
@@ -100,12 +100,15 @@ pub(super) struct WatchedFile {
     after: AfterFile,
     #[serde(default = "quiet_ms")]
     quiet_ms: u64,
+    frame_before_ms: Option<u64>,
+    frame_after_ms: Option<u64>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 enum BelongsFile {
     AfterTrigger,
+    InWindow,
     ByPart,
 }
 
@@ -158,6 +161,8 @@ pub(super) struct GenicamFile {
     trigger: TriggerFile,
     line: Option<String>,
     edge: Option<EdgeFile>,
+    frame_before_ms: Option<u64>,
+    frame_after_ms: Option<u64>,
     #[serde(default = "frame_timeout_ms")]
     frame_timeout_ms: u64,
     #[serde(default)]
@@ -201,6 +206,33 @@ impl CameraChecks<'_> {
         }
     }
 
+    /// The window that `wanted_by` needs.
+    fn window(&mut self, file: WindowFile, wanted_by: &str) -> FrameWindow {
+        let (before_ms, after_ms) = file;
+        let after_ms = after_ms.unwrap_or_else(|| {
+            self.checks.say(format!(
+                "`{}`: {wanted_by} needs `frame_after_ms`: how long after its announcement a part's frame begins at the latest, and `frame_before_ms` if it may begin earlier",
+                self.at
+            ));
+            1
+        });
+        let before_ms = self.range("frame_before_ms", before_ms.unwrap_or(0), 0, 60_000);
+        let after_ms = self.range("frame_after_ms", after_ms, 1, 60_000);
+        FrameWindow {
+            before: Duration::from_millis(before_ms),
+            after: Duration::from_millis(after_ms),
+        }
+    }
+
+    fn no_window(&mut self, file: WindowFile, wanted_by: &str) {
+        if file != (None, None) {
+            self.checks.say(format!(
+                "`{}`: `frame_before_ms` and `frame_after_ms` are for {wanted_by}; leave them out",
+                self.at
+            ));
+        }
+    }
+
     fn range<T: PartialOrd + Copy + std::fmt::Display>(
         &mut self,
         key: &str,
@@ -212,6 +244,9 @@ impl CameraChecks<'_> {
         self.checks.range(key, value, min, max)
     }
 }
+
+/// `frame_before_ms` and `frame_after_ms`, as written.
+type WindowFile = (Option<u64>, Option<u64>);
 
 /// Checks all cameras, alone and with what the station makes of a doubt.
 pub(super) fn check(
@@ -285,10 +320,16 @@ impl CameraFile {
 
 impl WatchedFile {
     fn checked(self, folder: &Path, checks: &mut CameraChecks<'_>) -> SourceConfig {
+        let file = (self.frame_before_ms, self.frame_after_ms);
+        let wanted_by = "`belongs = \"in_window\"`";
         let belongs = match self.belongs {
             BelongsFile::AfterTrigger => Belongs::AfterTrigger,
+            BelongsFile::InWindow => Belongs::InWindow(checks.window(file, wanted_by)),
             BelongsFile::ByPart => Belongs::ByPart,
         };
+        if !matches!(belongs, Belongs::InWindow(_)) {
+            checks.no_window(file, wanted_by);
+        }
         let after = match self.after {
             AfterFile::Keep => After::Keep,
             AfterFile::Move => After::Move,
@@ -337,10 +378,16 @@ impl GenicamFile {
             checks.range("packet_size_bytes", bytes, 500, 16_000);
         }
         let timeout_ms = checks.range("frame_timeout_ms", self.frame_timeout_ms, 10, 60_000);
+        let file = (self.frame_before_ms, self.frame_after_ms);
+        let wanted_by = "`trigger = \"hardware\"`";
+        if self.trigger != TriggerFile::Hardware {
+            checks.no_window(file, wanted_by);
+        }
         let trigger = match (self.trigger, self.line) {
             (TriggerFile::Hardware, Some(line)) => GenicamTrigger::Hardware {
                 line,
                 falling: self.edge == Some(EdgeFile::Falling),
+                window: checks.window(file, wanted_by),
             },
             (trigger, line) => {
                 if trigger == TriggerFile::Hardware {

@@ -147,7 +147,10 @@ fn recipe_of(views: &[(&str, &str)]) -> String {
     let (head, view) = RECIPE.split_once("[[views]]").unwrap();
     let view = |(name, camera): &(&str, &str)| {
         let view = view.replacen("\"top\"", &format!("{name:?}"), 1);
-        format!("[[views]]{}", view.replace("\"cam\"", &format!("{camera:?}")))
+        format!(
+            "[[views]]{}",
+            view.replace("\"cam\"", &format!("{camera:?}"))
+        )
     };
     head.to_owned() + &views.iter().map(view).collect::<String>()
 }

@@ -126,7 +126,7 @@ fn trigger(camera: &Camera, trigger: &GenicamTrigger) -> Result<(), String> {
             .clear_triggers()
             .map_err(refused("`trigger = \"free_run\"`".to_owned())),
         GenicamTrigger::Software => source(camera, "software", "Software"),
-        GenicamTrigger::Hardware { line, falling } => {
+        GenicamTrigger::Hardware { line, falling, .. } => {
             source(camera, "hardware", line)?;
             let edge = if *falling {
                 "FallingEdge"
