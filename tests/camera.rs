@@ -8,6 +8,8 @@
 
 #[path = "camera/controls.rs"]
 mod controls;
+#[path = "camera/mjpeg.rs"]
+mod mjpeg;
 #[path = "camera/stream.rs"]
 mod stream;
 #[path = "camera/watched.rs"]

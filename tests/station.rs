@@ -16,6 +16,10 @@ mod handshake;
 mod house;
 #[path = "station/logs.rs"]
 mod logs;
+#[path = "camera/mjpeg.rs"]
+mod mjpeg;
+#[path = "station/own_trigger.rs"]
+mod own_trigger;
 #[path = "station/storage.rs"]
 mod storage;
 

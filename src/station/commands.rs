@@ -12,7 +12,8 @@ use crate::publish::{Command, Outgoing, ResponsePayload, StationState, Verb};
 
 use super::config::Start;
 use super::control::Work;
-use super::ready::{StationError, files_of};
+use super::error::StationError;
+use super::ready::files_of;
 use super::run::Live;
 use super::worker::{Loaded, WorkerLink};
 

@@ -4,6 +4,7 @@ mod cameras;
 mod file;
 mod sparkplug;
 mod storage;
+mod trigger;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use file::{
 
 pub use cameras::{CameraConfig, SourceConfig};
 pub use storage::{StorageConfig, WhenFull};
+pub use trigger::{Motion, PresenceSettings, TriggerConfig};
 
 const SCHEMA: u32 = 1;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -55,6 +57,8 @@ pub struct Station {
     pub deadlines: Deadlines,
     /// Who starts the work.
     pub start: Start,
+    /// Who says that a part is there.
+    pub trigger: TriggerConfig,
     /// What becomes of a doubtful part.
     pub doubt: Doubt,
     /// How long the controller has to acknowledge a verdict, where it does that at all.
@@ -135,6 +139,7 @@ impl Station {
         checks.range(around, file.archive.around_incidents, 0, AROUND_MAX);
         let storage = file.storage.check(&mut checks);
         let cameras = cameras::check(folder, file.cameras, file.doubt.then, &mut checks);
+        let trigger = file.trigger.checked(folder, &cameras, &mut checks);
         let station = topics.zip(session).map(|(topics, session)| Self {
             name: file.station,
             recipes: file
@@ -155,6 +160,7 @@ impl Station {
                 StartFile::Automatic => Start::Automatic,
                 StartFile::Commanded => Start::Commanded,
             },
+            trigger,
             doubt: file.doubt.then,
             ack_window,
             backfill_per_s,

@@ -35,6 +35,7 @@ impl Live {
             | Event::Inspected { .. }
             | Event::Loaded { .. }
             | Event::WorkerGone { .. }
+            | Event::Looked { .. }
             | Event::Stop) => self.handle(event),
         }
     }

@@ -7,10 +7,13 @@ mod config;
 mod control;
 mod counters;
 mod doubt;
+mod error;
 mod handshake;
 mod leaving;
 mod outbox;
+mod own_trigger;
 mod pictures;
+mod presence;
 mod ready;
 mod replay;
 mod run;
@@ -22,10 +25,15 @@ mod throttle;
 mod vitals;
 mod worker;
 
-pub use config::{CameraConfig, Deadlines, SourceConfig, Start, Station, StorageConfig, WhenFull};
+pub use config::{
+    CameraConfig, Deadlines, Motion, PresenceSettings, SourceConfig, Start, Station, StorageConfig,
+    TriggerConfig, WhenFull,
+};
 pub use doubt::Doubt;
+pub use error::StationError;
 pub use pictures::draw_inspection;
-pub use ready::{Files, Ready, StationError, files_of, make_ready, part_types_of, read_station};
+pub use presence::Presence;
+pub use ready::{Files, Ready, files_of, make_ready, part_types_of, read_station};
 pub use replay::{Replay, Replayed, stable_line};
 pub use sources::open_source;
 pub use start::{Handle, start};

@@ -5,122 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calibration::{Calibration, CalibrationFault};
+use crate::calibration::Calibration;
 use crate::config::{ConfigError, Mistakes};
-use crate::inspect::{Inspector, SetupError, ViewParts, with_causes};
-use crate::model::{
-    Detector, LoadReport, ModelError, ModelPackage, OnnxDetector, Runtime, RuntimeError,
-};
-use crate::publish::{BrokerError, PublishError};
+use crate::inspect::{Inspector, ViewParts, with_causes};
+use crate::model::{Detector, LoadReport, ModelPackage, OnnxDetector, Runtime};
 use crate::recipe::{Recipe, Step, View};
-use crate::record::RecordError;
-use crate::source::{SourceError, read_picture};
+use crate::source::read_picture;
 use crate::vision::{FlatField, Picture};
 
-use super::config::Station;
+use super::config::{Station, TriggerConfig};
 use super::doubt::Doubt;
-
-/// Why a station cannot work.
-#[derive(Debug, thiserror::Error)]
-pub enum StationError {
-    /// The station file.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Files that the station file names.
-    #[error("station `{station}`: {mistakes}")]
-    Files {
-        /// The station.
-        station: String,
-        /// All that is wrong with them.
-        mistakes: Mistakes,
-    },
-    /// ONNX Runtime.
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    /// A model.
-    #[error("model `{model}` is not fit for the line")]
-    Model {
-        /// Name and version.
-        model: String,
-        /// What is wrong with it.
-        #[source]
-        cause: ModelError,
-    },
-    /// Models that can never answer in time.
-    #[error(
-        "the models of `{part_type}` take {latency_ms} ms a part ({models}), the deadline is {deadline_ms} ms; give them more time, more threads or smaller models"
-    )]
-    TooSlow {
-        /// The part type of the recipe that names them.
-        part_type: String,
-        /// Each model that a part asks, in their order.
-        models: String,
-        /// The middles of their latency self-tests, added up: they run one after the other.
-        latency_ms: u128,
-        /// The station's deadline.
-        deadline_ms: u128,
-    },
-    /// No room for the records of good parts.
-    #[error(
-        "only {free_mb} MB of the disk are free, which is below `storage.stop_free_mb`; free some space"
-    )]
-    DiskFull {
-        /// What this user may still write.
-        free_mb: u64,
-    },
-    /// A calibration that is out of date, or from the future.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationFault),
-    /// A recipe that does not fit its model or calibration.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A camera.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The records.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// The messages.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// The embedded broker.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// The data folder.
-    #[error(
-        "cannot make `{path}` for records and images; does its parent exist, and may this user write there?"
-    )]
-    Data {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// A part type without a recipe.
-    #[error("there is no recipe for `{part_type}`; the station file names those of {there}")]
-    NoRecipe {
-        /// The part type.
-        part_type: String,
-        /// The part types that have one.
-        there: String,
-    },
-    /// A replay that cannot be.
-    #[error("{text}")]
-    Replay {
-        /// What to do.
-        text: String,
-    },
-    /// The system gave no thread.
-    #[error("cannot start the thread `{name}`")]
-    Thread {
-        /// Its name.
-        name: &'static str,
-        /// What the system said.
-        #[source]
-        cause: std::io::Error,
-    },
-}
+use super::error::StationError;
+use super::presence::Presence;
 
 /// The files of a station, read and checked.
 #[derive(Debug)]
@@ -140,6 +36,8 @@ pub struct Ready {
     pub reports: Vec<(String, LoadReport)>,
     /// What becomes of a doubtful part.
     pub doubt: Doubt,
+    /// What tells the station that a part is there, if it looks itself.
+    pub presence: Option<Presence>,
 }
 
 impl Ready {
@@ -270,10 +168,15 @@ pub fn make_ready(station: &Station, files: Files) -> Result<Ready, StationError
         let parts = parts.collect();
         inspectors.push(Inspector::new(recipe, parts)?);
     }
+    let presence = match &station.trigger {
+        TriggerConfig::Mqtt | TriggerConfig::Timer(..) => None,
+        TriggerConfig::Presence(_, settings) => Some(Presence::load(settings)?),
+    };
     Ok(Ready {
         inspectors,
         reports,
         doubt: station.doubt,
+        presence,
     })
 }
 

@@ -11,7 +11,8 @@ use crate::inspect::{Capture, Inspector, with_causes};
 use crate::source::{SourceError, pictures_below, read_frame};
 
 use super::doubt::Doubt;
-use super::ready::{Ready, StationError};
+use super::error::StationError;
+use super::ready::Ready;
 
 /// Far enough that no replayed part is ever late.
 const NO_DEADLINE: Duration = Duration::from_hours(24);

@@ -21,9 +21,11 @@ use super::clock::{Step, Wall};
 use super::config::Station;
 use super::control::Control;
 use super::counters::Counters;
+use super::error::StationError;
 use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
-use super::ready::StationError;
+use super::own_trigger::OwnTrigger;
+use super::presence::Look;
 use super::storage::Storage;
 use super::supervise::Recovery;
 use super::throttle::Throttle;
@@ -50,6 +52,11 @@ pub(super) enum Event {
     WorkerGone {
         generation: u32,
     },
+    /// An inspecting thread has looked at the place where parts come.
+    Looked {
+        generation: u32,
+        look: Result<Look, String>,
+    },
     Stop,
 }
 
@@ -64,6 +71,8 @@ pub(super) struct Live {
     pub(super) publisher: Publisher,
     pub(super) sparkplug: Option<Sparkplug>,
     pub(super) broker: Option<Broker>,
+    // Where the station announces its parts itself.
+    pub(super) own: Option<OwnTrigger>,
     pub(super) worker: Option<WorkerLink>,
     // The thread before it, on its way out: the next one waits for its cameras.
     pub(super) retired: Option<JoinHandle<()>>,
@@ -140,6 +149,11 @@ impl Live {
                 outcome,
             } => self.loaded(generation, *outcome),
             Event::WorkerGone { generation } => self.worker_gone(generation),
+            Event::Looked { generation, look } => {
+                if self.worker_of(generation).is_some() {
+                    self.seen(look);
+                }
+            }
             Event::Stop => {}
         }
     }
@@ -152,6 +166,7 @@ impl Live {
             self.outbox.next(),
             self.hung_at(),
             self.recovery.next(),
+            self.own.as_ref().and_then(OwnTrigger::next),
         ];
         let next = next.into_iter().flatten().min();
         next.map_or(self.next_health, |next| next.min(self.next_health))
@@ -182,6 +197,7 @@ impl Live {
 
     pub(super) fn tick(&mut self) {
         let now = Instant::now();
+        self.mind_timer(now);
         for answer in self.gate.tick(now) {
             self.answer_unseen(answer);
         }
@@ -231,7 +247,15 @@ impl Live {
 
     fn incoming(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Trigger(trigger) => self.trigger(trigger),
+            Incoming::Trigger(trigger) if self.own.is_none() => self.trigger(trigger),
+            Incoming::Trigger(trigger) => {
+                self.counters.bad_triggers += 1;
+                let text = format!(
+                    "part `{}` was announced, but this station announces its parts itself; leave `[trigger]` out of the station file",
+                    trigger.part
+                );
+                self.event("bad_trigger", &text);
+            }
             Incoming::BadTrigger { error } => {
                 self.counters.bad_triggers += 1;
                 self.event("bad_trigger", &error);
@@ -287,7 +311,7 @@ impl Live {
         }
     }
 
-    fn trigger(&mut self, mut trigger: Trigger) {
+    pub(super) fn trigger(&mut self, mut trigger: Trigger) {
         self.counters.triggers += 1;
         // The answer leaves a little before the deadline, so that it is there in time.
         let margin = self.station.deadlines.answer_margin;

@@ -21,9 +21,11 @@ use super::clock::Wall;
 use super::config::Station;
 use super::control::Control;
 use super::counters::Counters;
+use super::error::StationError;
 use super::handshake::{Acks, Sequences};
 use super::outbox::Outbox;
-use super::ready::{StationError, files_of};
+use super::own_trigger::OwnTrigger;
+use super::ready::files_of;
 use super::run::{Event, Live};
 use super::storage::Storage;
 use super::supervise::Recovery;
@@ -90,7 +92,9 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
     let broker = start_broker(&mut station)?;
     let broker_port = broker.as_ref().map(Broker::port);
     let mut gate = Gate::new(station.deadlines.open_parts_max);
-    for answered in store.read().answered(ANSWERED_KEPT)? {
+    let answered = store.read().answered(ANSWERED_KEPT)?;
+    let newest = answered.last().map(|answered| answered.sequence);
+    for answered in answered {
         gate.remember(Answered {
             at: at(answered.decided_at_utc),
             sequence: answered.sequence,
@@ -121,6 +125,7 @@ pub fn start(mut station: Station) -> Result<Handle, StationError> {
         archive,
         storage,
         broker,
+        own: OwnTrigger::new(&station.trigger, newest),
         worker: Some(worker),
         retired: None,
         generation: 0,

@@ -14,7 +14,7 @@ use crate::record::{
 };
 
 use super::config::{Station, WhenFull};
-use super::ready::StationError;
+use super::error::StationError;
 use super::run::Live;
 
 /// Most parts before and after an incident whose images are kept.

@@ -1,7 +1,7 @@
 //! The thread that takes frames and inspects them, one part after the other; and the station's end of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,21 @@ use crate::source::Announced;
 
 use super::config::Station;
 use super::doubt::{Doubt, second_look};
-use super::ready::{Files, StationError, make_ready};
+use super::error::StationError;
+use super::presence::{Look, Presence};
+use super::ready::{Files, make_ready};
 use super::run::Event;
 use super::sources::open_source;
 
 mod look;
 
-use look::{Sources, look};
+use look::{Sources, look, look_once};
 
 /// A part may be with the inspecting thread for so long after its deadline before the thread counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
+
+/// How often the place where parts come is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A second look needs the time of the first and this share of it more.
 const SPARE_SHARE: u32 = 4;
@@ -208,6 +213,10 @@ pub(super) struct Worker {
     pub(super) inspectors: Vec<Inspector>,
     /// What becomes of a doubtful part.
     pub(super) doubt: Doubt,
+    /// What tells that a part is there, where nobody announces parts.
+    pub(super) presence: Option<Presence>,
+    // Frames that were lost while it looked.
+    pub(super) frames_lost: u64,
     /// When it was loaded, on both clocks: calibrations age by the one that never jumps.
     pub(super) loaded_at: (Instant, Timestamp),
 }
@@ -239,6 +248,8 @@ impl Worker {
             sources,
             inspectors: ready.inspectors,
             doubt: ready.doubt,
+            presence: ready.presence,
+            frames_lost: 0,
             loaded_at,
         };
         Ok((worker, loaded))
@@ -246,7 +257,7 @@ impl Worker {
 
     /// Works until the station hangs up.
     fn run(mut self, triggers: &Receiver<Trigger>, generation: u32, events: &SyncSender<Event>) {
-        while let Ok(trigger) = triggers.recv() {
+        while let Some(trigger) = self.next_trigger(triggers, generation, events) {
             // Its deadline has answered it; the time belongs to the parts that can still be saved.
             let inspected = if trigger.deadline <= Instant::now() {
                 None
@@ -259,6 +270,36 @@ impl Worker {
             };
             if events.send(event).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// The next part; until it is announced, the place where parts come is looked at, if that is wanted.
+    fn next_trigger(
+        &mut self,
+        triggers: &Receiver<Trigger>,
+        generation: u32,
+        events: &SyncSender<Event>,
+    ) -> Option<Trigger> {
+        loop {
+            let Some(presence) = &mut self.presence else {
+                return triggers.recv().ok();
+            };
+            match triggers.recv_timeout(LOOK_EVERY) {
+                Ok(trigger) => return Some(trigger),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let look = match look_once(&mut self.sources, &presence.camera) {
+                Ok(frame) => {
+                    self.frames_lost += frame.frames_lost;
+                    presence.look(&frame, Instant::now())
+                }
+                Err(text) => Err(text),
+            };
+            if look != Ok(Look::Nothing) && events.send(Event::Looked { generation, look }).is_err()
+            {
+                return None;
             }
         }
     }
@@ -307,6 +348,9 @@ impl Worker {
             let second = inspector.inspect(again.0, now_utc);
             inspection = second_look(&inspection, second);
             frames = again.1;
+        }
+        if let Some((_, frame)) = frames.first_mut() {
+            frame.frames_lost += std::mem::take(&mut self.frames_lost);
         }
         Inspected {
             trigger,

@@ -59,6 +59,32 @@ fn calibration(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn a_station_that_announces_its_parts_itself() {
+    let trigger = |lines: &str| station("[[cameras]]", &format!("[trigger]\n{lines}\n[[cameras]]"));
+    assert_snapshot!(trigger("by = \"timer\""), @"`file.toml`: `trigger.part_type` is missing; name the type of the parts that come");
+    assert_snapshot!(trigger("by = \"timer\"\npart_type = \"plate\""), @"`file.toml`: `trigger.every_ms` is missing; write how often a part comes");
+    assert_snapshot!(trigger("by = \"presence\"\npart_type = \"plate\"\ncamera = \"cam-9\"\nevery_ms = 5"), @r#"
+    `file.toml`: 3 mistakes
+      - `trigger.every_ms` is for `by = "timer"`; leave it out, or write `by`
+      - `trigger.camera = "cam-9"` is none of the station's cameras; name the one that sees the parts come
+      - `trigger.empty` is missing; name a picture of the place without a part, which `taktgate camera grab` takes
+    "#);
+    assert_snapshot!(trigger("by = \"presence\"\npart_type = \"plate\"\ncamera = \"cam-1\"\nempty = \"empty.png\"\nchanged_share = 0"), @r#"
+    `file.toml`: 2 mistakes
+      - `trigger.camera = "cam-1"` does not look at the parts itself; name a camera of the kind usb, genicam or stream
+      - `trigger.changed_share = 0` is out of range; write 0.01 to 1
+    "#);
+    assert_snapshot!(trigger("part_type = \"plate\""), @r#"`file.toml`: `trigger.part_type` is for `by = "timer"` or `by = "presence"`; leave it out, or write `by`"#);
+    assert_snapshot!(trigger("by = \"belt\""), @r#"
+    cannot understand `file.toml`: TOML parse error at line 16, column 6
+       |
+    16 | by = "belt"
+       |      ^^^^^^
+    unknown variant `belt`, expected one of `mqtt`, `timer`, `presence`
+    "#);
+}
+
+#[test]
 fn a_station_file_that_cannot_be_read() {
     assert_snapshot!(station("schema = 1", "schema = 1\n]"), @"
     cannot understand `file.toml`: TOML parse error at line 2, column 1
@@ -72,7 +98,7 @@ fn a_station_file_that_cannot_be_read() {
       |
     6 | dato = "data"
       | ^^^^
-    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `doubt`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
+    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `trigger`, `doubt`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
     "#);
     assert_snapshot!(station("station = \"st-07\"\n", ""), @"
     cannot understand `file.toml`: TOML parse error at line 1, column 1

@@ -408,13 +408,17 @@ fn read_line(line: &str) -> (String, Vec<u8>) {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Surface {
+pub(crate) enum Surface {
     Good,
     Bad,
 }
 
-/// 64 x 48 px: dark with a little texture; a defect is a bright square of 24 px in its middle.
 fn picture(surface: Surface) -> Vec<u8> {
+    encode_png(&frame(surface)).unwrap()
+}
+
+/// 64 x 48 px: dark with a little texture; a defect is a bright square of 24 px in its middle.
+pub(crate) fn frame(surface: Surface) -> Frame {
     let pixel = |x: u32, y: u32| {
         let inside = surface == Surface::Bad && (20..44).contains(&x) && (12..36).contains(&y);
         if inside {
@@ -430,8 +434,7 @@ fn picture(surface: Surface) -> Vec<u8> {
         width_px: 64,
         height_px: 48,
     };
-    encode_png(&Frame::new("cam", size, PixelFormat::Gray8, pixels, Instant::now()).unwrap())
-        .unwrap()
+    Frame::new("cam", size, PixelFormat::Gray8, pixels, Instant::now()).unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {

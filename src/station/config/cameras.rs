@@ -43,7 +43,7 @@ pub enum SourceConfig {
 
 impl SourceConfig {
     /// Whether it looks at the part itself, so that it can look twice.
-    fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         match self {
             Self::Usb(..) | Self::Genicam(_) | Self::Stream(..) => true,
             Self::Folder(..) | Self::Video(_) | Self::Watched(..) | Self::Generator(_) => false,

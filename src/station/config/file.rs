@@ -12,6 +12,7 @@ use super::super::doubt::Doubt;
 use super::cameras::CameraFile;
 use super::sparkplug::SparkplugFile;
 use super::storage::StorageFile;
+use super::trigger::TriggerFile;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +29,8 @@ pub(super) struct StationFile {
     pub(super) deadlines: DeadlinesFile,
     #[serde(default)]
     pub(super) control: ControlFile,
+    #[serde(default)]
+    pub(super) trigger: TriggerFile,
     #[serde(default)]
     pub(super) doubt: DoubtFile,
     #[serde(default)]

@@ -3,12 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::thread::{Builder, ScopedJoinHandle, scope};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::domain::{Frame, Reason, Trigger};
+use jiff::Timestamp;
+
+use crate::domain::{Frame, Name, Reason, Trigger};
 use crate::inspect::{Capture, with_causes};
 use crate::recipe::View;
 use crate::source::FrameSource;
+
+/// How long a look for no part may take.
+const LOOK_MAX: Duration = Duration::from_millis(500);
 
 pub(in crate::station) type Sources = BTreeMap<String, Box<dyn FrameSource>>;
 
@@ -49,6 +54,29 @@ pub(super) fn look(
         captures.push(capture);
     }
     (captures, frames)
+}
+
+/// A frame of one camera for no part: the newest that it has from now on.
+///
+/// # Errors
+/// Says why there is none.
+pub(super) fn look_once(sources: &mut Sources, camera: &str) -> Result<Frame, String> {
+    let source = sources.get_mut(camera);
+    let source = source.ok_or_else(|| format!("no camera `{camera}`"))?;
+    let nobody = Name::new("nobody").map_err(|error| error.to_string())?;
+    let now = Instant::now();
+    let trigger = Trigger {
+        sequence: 0,
+        part: nobody.clone(),
+        part_type: nobody,
+        lot: None,
+        supplier: None,
+        arrived_at: now,
+        arrived_at_utc: Timestamp::now(),
+        deadline: now + LOOK_MAX,
+    };
+    let frame = source.capture(&trigger, trigger.deadline);
+    frame.map_err(|error| with_causes(&error))
 }
 
 fn at_the_same_time(
@@ -108,6 +136,6 @@ fn capture_all(
 fn none(text: String) -> Capture {
     Capture {
         frame: Err((Reason::NoFrame, text)),
-        took: std::time::Duration::ZERO,
+        took: Duration::ZERO,
     }
 }

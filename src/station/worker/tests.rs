@@ -66,6 +66,8 @@ fn worker(doubt: Doubt, looks: &[u8]) -> Worker {
         sources: BTreeMap::from([("cam".to_owned(), source)]),
         inspectors: vec![Inspector::new(recipe, vec![parts]).unwrap()],
         doubt,
+        presence: None,
+        frames_lost: 0,
         loaded_at: (Instant::now(), Timestamp::now()),
     }
 }
