@@ -36,8 +36,9 @@ def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9)
 
 
-def decode(answer: np.ndarray, size_px: tuple[int, int], confidence_threshold: float, iou_threshold: float) -> Found:
-    """The detections in one answer [4 + labels, n]."""
+def decode(answer: np.ndarray, size_px: tuple[int, int], confidence_threshold: float, iou_threshold: float,
+           votes: tuple[float, float] | None = None) -> Found:
+    """The detections in one answer [4 + labels, n]; `votes`: the overlap and the score from which a box has a vote."""
     classes, scores = answer[4:].argmax(0), answer[4:].max(0)
     kept = scores >= confidence_threshold
     centres, sizes = answer[:2, kept].T.astype(np.float64), answer[2:4, kept].T.astype(np.float64)
@@ -52,7 +53,16 @@ def decode(answer: np.ndarray, size_px: tuple[int, int], confidence_threshold: f
             rivals = rivals[rivals > index]
             if len(rivals):
                 alive[rivals[pairwise_iou(boxes[index : index + 1], boxes[rivals])[0] > iou_threshold]] = False
+    if votes:
+        boxes = _voted(boxes, scores, classes, *votes)
     return Found(boxes[alive], scores[alive], classes[alive])
+
+
+def _voted(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, overlap_min: float, score_min: float):
+    """Each box as the mean of those of its class that overlap it, by score and by how much more they do."""
+    weight = np.clip(pairwise_iou(boxes, boxes) - overlap_min, 0, None) * (classes[:, None] == classes) * scores
+    weight *= (scores >= score_min) | np.eye(len(boxes), dtype=bool)
+    return weight @ boxes / weight.sum(1, keepdims=True)
 
 
 def _matches(found: Found, truth: np.ndarray, label: int, overlap_min: float) -> tuple[np.ndarray, np.ndarray, int]:

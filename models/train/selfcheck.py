@@ -81,6 +81,13 @@ def check_suppression_keeps_the_strongest_of_each_class() -> None:
     found = boxes.decode(answer, (100, 100), 0.05, 0.5)
     assert found.scores.tolist() == [0.9, 0.7, 0.6] and found.classes.tolist() == [0, 1, 0]
     assert found.boxes[2].tolist() == [70, 40, 100, 60]
+    # With votes the first moves to the second of its class: it overlaps by 380 / 420, itself by 1.
+    voted = boxes.decode(answer, (100, 100), 0.05, 0.5, (0.5, 0.05))
+    own, double = 0.9 * 0.5, 0.8 * (380 / 420 - 0.5)
+    assert abs(voted.boxes[0, 0] - (40 * own + 41 * double) / (own + double)) < 1e-9, voted.boxes[0]
+    assert np.allclose(voted.boxes[1:], found.boxes[1:]) and np.array_equal(voted.scores, found.scores), voted
+    # A double that may not vote leaves it where it was.
+    assert np.allclose(boxes.decode(answer, (100, 100), 0.05, 0.5, (0.5, 0.85)).boxes, found.boxes)
 
 
 def check_giou_loss() -> None:

@@ -114,6 +114,8 @@ pub enum Layout {
         confidence_threshold: f32,
         /// Of two boxes of one class that overlap more, the weaker goes; `None` where the graph does it.
         iou_threshold: Option<f32>,
+        /// Boxes of one class that overlap a kept one more have a say in where it lies; `None`: it stays.
+        vote_iou_threshold: Option<f32>,
         /// What the numbers mean.
         form: BoxForm,
     },

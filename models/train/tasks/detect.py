@@ -16,7 +16,9 @@ from tasks.real import Real
 
 # Below nothing is looked at; above detections begin, for the recipe to divide.
 SCORE_MIN, CONFIDENCE_THRESHOLD = 0.005, 0.05
-OVERLAPS_MAX = (0.4, 0.5, 0.6, 0.7)
+OVERLAPS_MAX = (0.4, 0.45, 0.5, 0.6, 0.7)
+# Overlaps from which doubles vote on where a box lies; none: they do not.
+VOTE_OVERLAPS = (None, 0.4, 0.5)
 # Golden detections lie at least so far from the thresholds; rounding moves scores by a hundredth of it.
 CLEAR = 0.0005
 # Pictures that show a class rarer than this share come more often, by the root, at most so many times.
@@ -52,10 +54,13 @@ class Detect(Real):
         )
 
     def _scale(self, step: int) -> float:
-        """Smaller pictures at first: they cost less and teach the same things coarsely."""
-        training = self.settings["training"]
-        small = step < training["small_share"] * self.rounds()[0]
-        return training["small_px"] / self.window_px[0] if small else 1.0
+        """A round goes through its `sides_px` in equal parts: smaller pictures cost less and teach the same coarsely."""
+        for one, n_steps in zip(self._rounds(), self.rounds()):
+            if step < n_steps:
+                sides_px = one.get("sides_px", [self.window_px[0]])
+                return sides_px[step * len(sides_px) // n_steps] / self.window_px[0]
+            step -= n_steps
+        return 1.0
 
     def batch(self, step: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         rng, images, truths, scale = self.rng(step), [], [], self._scale(step)
@@ -105,32 +110,34 @@ class Detect(Real):
         truths = [boxes_of_one.to(answer.device) for boxes_of_one in truth]
         return assign.detection_loss(answer.float(), truths, centres, strides[0])
 
-    def _found(self, answers: np.ndarray, iou_threshold: float, score_min: float = SCORE_MIN) -> list[boxes.Found]:
-        return [boxes.decode(answer, self.size_px, score_min, iou_threshold) for answer in answers]
+    def _found(self, answers: np.ndarray, thresholds: dict, score_min: float = SCORE_MIN) -> list[boxes.Found]:
+        overlap, vote_overlap = thresholds["iou_threshold"], thresholds.get("vote_iou_threshold")
+        votes = (vote_overlap, CONFIDENCE_THRESHOLD) if vote_overlap else None
+        return [boxes.decode(answer, self.size_px, score_min, overlap, votes) for answer in answers]
 
     def val_figures(self, answers: np.ndarray) -> dict[str, float]:
-        value, _ = boxes.mean_average_precision(self._found(answers, 0.6, 0.02), self.val.truth, len(self.labels))
+        value, _ = boxes.mean_average_precision(self._found(answers, {"iou_threshold": 0.6}, 0.02), self.val.truth, len(self.labels))
         return {"map50": value, "worth": value}
 
     def shipped(self, network: torch.nn.Module) -> torch.nn.Module:
         return Candidates(network, self.size_px, tuple(self.settings.get("shipped", {}).get("mirrors", ())))
 
     def thresholds(self, network: torch.nn.Module) -> dict:
-        """The overlap with the best mAP on validation; detections begin low, a recipe decides where they count."""
+        """The overlaps with the best mAP on validation; detections begin low, a recipe decides where they count."""
         answers = self.answers(self.shipped(network), self.val.images)
-        values = [
-            boxes.mean_average_precision(self._found(answers, overlap), self.val.truth, len(self.labels))[0]
-            for overlap in OVERLAPS_MAX
-        ]
-        chosen = OVERLAPS_MAX[int(np.argmax(values))]
-        self.score_best, _ = boxes.best_f1(self._found(answers, chosen), self.val.truth, len(self.labels))
-        return {"confidence_threshold": CONFIDENCE_THRESHOLD, "iou_threshold": chosen}
+        pairs = [{"iou_threshold": overlap} | ({"vote_iou_threshold": vote} if vote else {})
+                 for overlap in OVERLAPS_MAX for vote in VOTE_OVERLAPS]
+        found = [self._found(answers, pair) for pair in pairs]
+        values = [boxes.mean_average_precision(one, self.val.truth, len(self.labels))[0] for one in found]
+        best = int(np.argmax(values))
+        self.score_best, _ = boxes.best_f1(found[best], self.val.truth, len(self.labels))
+        return {"confidence_threshold": CONFIDENCE_THRESHOLD} | pairs[best]
 
     def golden_candidates(self, answers: np.ndarray, thresholds: dict) -> list[int]:
         """Test pictures whose detections stay when thresholds move a little, those with the fewest first."""
         def seen(answer: np.ndarray, by: float) -> list:
-            confidence, overlap = (thresholds[key] + by for key in ("confidence_threshold", "iou_threshold"))
-            found = boxes.decode(answer, self.size_px, confidence, overlap)
+            moved = {key: value + by for key, value in thresholds.items()}
+            found = self._found([answer], moved, moved["confidence_threshold"])[0]
             return found.classes.tolist() + found.boxes.round().ravel().tolist()
 
         stays = [n for n, answer in enumerate(answers)
@@ -140,7 +147,7 @@ class Detect(Real):
     def judge_test(self, answers: np.ndarray, thresholds: dict, run: Path) -> tuple[dict, str]:
         """Figures for the manifest and the card's section; every detection goes to `run`, in pixels of the files."""
         n_labels, truths = len(self.labels), self.test.truth
-        found = self._found(answers, thresholds["iou_threshold"])
+        found = self._found(answers, thresholds)
         shipped = [one.at_least(thresholds["confidence_threshold"]) for one in found]
         unseen = [n for n, name in enumerate(self.test.names) if name not in self.seen_names]
         map50, each = boxes.mean_average_precision(found, truths, n_labels)

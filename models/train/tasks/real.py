@@ -47,10 +47,14 @@ class Real:
     def _steps(self, epochs: float) -> int:
         return max(1, round(epochs * len(self.train.images) / self.settings["training"]["batch"]))
 
-    def rounds(self) -> list[int]:
-        """`epochs`, then `further_epochs` of what the last of them were like."""
+    def _rounds(self) -> list[dict]:
+        """The tables `[[training.rounds]]`, or one round as `[training]` says."""
         training = self.settings["training"]
-        return [self._steps(training[key]) for key in ("epochs", "further_epochs") if key in training]
+        return training.get("rounds", [training])
+
+    def rounds(self) -> list[int]:
+        """Steps of each round."""
+        return [self._steps(one["epochs"]) for one in self._rounds()]
 
     def validate_every(self) -> int:
         return self._steps(self.settings["training"]["validate_every_epochs"])

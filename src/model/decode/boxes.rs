@@ -9,7 +9,7 @@ use super::super::manifest::Manifest;
 use super::super::output::{RawOutput, Role};
 use super::box_scores::scored;
 use super::masks::Masks;
-use super::overlap::suppress;
+use super::overlap::{suppress, vote};
 use super::{Found, Wanted, output, pick};
 
 /// How far beside the input a box may lie, as a share of the side.
@@ -31,10 +31,18 @@ pub(super) struct Candidate {
 pub(super) struct BoxRules {
     pub(super) confidence_threshold: f32,
     iou_threshold: Option<f32>,
+    votes: Option<Votes>,
     pub(super) n_labels: usize,
     width_px: f64,
     height_px: f64,
     wanted: Wanted,
+}
+
+/// Which boxes say where one lies that was kept.
+#[derive(Debug, Clone, Copy)]
+struct Votes {
+    overlap_min: f32,
+    score_min: f32,
 }
 
 /// The numbers of all boxes: a row for each, the columns of several outputs side by side.
@@ -79,13 +87,19 @@ pub(super) fn detect(
     let Layout::Boxes {
         confidence_threshold,
         iou_threshold,
+        vote_iou_threshold,
         form,
     } = manifest.layout
     else {
         return Err("this is no list of boxes".to_owned());
     };
+    let votes = vote_iou_threshold.map(|overlap_min| Votes {
+        overlap_min,
+        score_min: confidence_threshold,
+    });
     let rules = BoxRules {
         iou_threshold,
+        votes,
         ..BoxRules::new(manifest, wanted.or(confidence_threshold), wanted)
     };
     let table = table(raw, form.source)?;
@@ -196,7 +210,11 @@ fn candidates(
         });
     }
     if let Some(iou_threshold) = rules.iou_threshold {
+        let all = rules.votes.map(|votes| (votes, found.clone()));
         found = suppress(found, iou_threshold, rules.wanted)?;
+        if let Some((votes, all)) = all {
+            found = vote(found, &all, votes.overlap_min, votes.score_min);
+        }
     }
     let clipped = found.into_iter().filter_map(|candidate| {
         let region = rules.clip(&candidate.region).transpose()?;
@@ -310,6 +328,7 @@ impl BoxRules {
         Self {
             confidence_threshold,
             iou_threshold: None,
+            votes: None,
             n_labels: manifest.labels.len(),
             width_px: f64::from(manifest.input.width_px),
             height_px: f64::from(manifest.input.height_px),
@@ -372,6 +391,7 @@ mod tests {
     const RULES: BoxRules = BoxRules {
         confidence_threshold: 0.5,
         iou_threshold: None,
+        votes: None,
         n_labels: 2,
         width_px: 100.0,
         height_px: 50.0,

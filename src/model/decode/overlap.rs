@@ -1,4 +1,4 @@
-//! Boxes that overlap: suppressing doubles.
+//! Boxes that overlap: suppressing doubles, and what the doubles say of where the box lies.
 
 use crate::domain::RectPx;
 
@@ -34,6 +34,58 @@ pub(super) fn suppress(
     Ok(kept)
 }
 
+/// Moves each box that was kept to the mean of the boxes of its class that overlap it by more than
+/// `overlap_min` (box voting, Gidaris and Komodakis, ICCV 2015). A vote weighs as much as its score and what
+/// it overlaps more; boxes below `score_min` have none but their own, so that the answer does not depend on how
+/// many of them are looked at.
+pub(super) fn vote(
+    kept: Vec<Candidate>,
+    all: &[Candidate],
+    overlap_min: f32,
+    score_min: f32,
+) -> Vec<Candidate> {
+    let overlap_min = f64::from(overlap_min);
+    let moved = |candidate: Candidate| {
+        let mut sums = [0.0; 5];
+        for voter in all {
+            let is_own = voter.row == candidate.row && voter.class == candidate.class;
+            let overlap = iou(&voter.region, &candidate.region);
+            if voter.class != candidate.class || overlap <= overlap_min {
+                continue;
+            }
+            if is_own || score_min <= voter.score {
+                let weight = f64::from(voter.score) * (overlap - overlap_min);
+                let RectPx {
+                    x,
+                    y,
+                    width,
+                    height,
+                } = voter.region;
+                let votes = [1.0, x, y, width, height];
+                for (sum, vote) in sums.iter_mut().zip(votes) {
+                    *sum += weight * vote;
+                }
+            }
+        }
+        let [weight, x, y, width, height] = sums;
+        // A box of score 0 has no vote at all.
+        if weight <= 0.0 {
+            return candidate;
+        }
+        let region = RectPx {
+            x: x / weight,
+            y: y / weight,
+            width: width / weight,
+            height: height / weight,
+        };
+        Candidate {
+            region,
+            ..candidate
+        }
+    };
+    kept.into_iter().map(moved).collect()
+}
+
 /// Intersection over union: 0 apart, 1 equal.
 pub(in crate::model) fn iou(a: &RectPx, b: &RectPx) -> f64 {
     let width = (a.x + a.width).min(b.x + b.width) - a.x.max(b.x);
@@ -62,6 +114,35 @@ mod tests {
             score,
             region,
         }
+    }
+
+    #[test]
+    fn a_box_moves_to_where_its_doubles_of_the_same_class_have_it() {
+        let all = [
+            candidate(0, 0.8, 10.0),
+            candidate(0, 0.4, 12.0),
+            // Too far, another class, too weak.
+            candidate(0, 0.8, 18.0),
+            candidate(1, 0.8, 11.0),
+            candidate(0, 0.04, 11.0),
+        ];
+        let all: Vec<_> = (0..)
+            .zip(all)
+            .map(|(row, one)| Candidate { row, ..one })
+            .collect();
+        let kept = suppress(all.clone(), 0.3, Wanted::ByThresholds).unwrap();
+        let moved = vote(kept, &all, 0.5, 0.05);
+        // 2 px of 10 apart: they overlap by 8 / 12, so the double weighs 0.4 (2/3 - 1/2), the box itself 0.8 / 2.
+        let double = 0.4 * (8.0 / 12.0 - 0.5);
+        let expected = (0.4 * 10.0 + double * 12.0) / (0.4 + double);
+        assert!((moved[0].region.x - expected).abs() < 1e-6, "{moved:?}");
+        assert!((moved[0].region.width - 10.0).abs() < 1e-9);
+        assert_eq!(moved[0].score.to_bits(), 0.8_f32.to_bits());
+        // Nobody votes for a box alone, and a weak one has its own vote.
+        let weak = [candidate(0, 0.01, 50.0)];
+        assert_eq!(vote(weak.to_vec(), &weak, 0.5, 0.05), weak);
+        let nothing = [candidate(0, 0.0, 50.0)];
+        assert_eq!(vote(nothing.to_vec(), &nothing, 0.5, 0.05), nothing);
     }
 
     #[test]

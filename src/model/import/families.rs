@@ -355,6 +355,7 @@ fn openvino(
                 iou_threshold: said.iou_threshold,
                 image_threshold: threshold(said.image_threshold),
                 pixel_threshold: threshold(said.pixel_threshold),
+                vote_iou_threshold: None,
                 area_min_px: None,
             },
             reading.thresholds[1],

@@ -318,6 +318,7 @@ fn thresholds(
         pixel_threshold: Some(0.5),
         image_threshold: Some(0.5),
         iou_threshold: Some(0.5),
+        vote_iou_threshold: None,
         area_min_px: Some(4),
     };
     let places = [
@@ -347,6 +348,8 @@ fn thresholds(
         pixel_threshold: share("pixel_threshold", |file| file.pixel_threshold),
         image_threshold: share("image_threshold", |file| file.image_threshold),
         iou_threshold: share("iou_threshold", |file| file.iou_threshold),
+        // No framework has it in its file.
+        vote_iou_threshold: None,
         area_min_px: None,
     };
     if needed.contains(&"area_min_px") {

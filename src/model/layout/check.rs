@@ -72,6 +72,10 @@ fn check_thresholds(
         .into_iter()
         .chain([("area_min_px", thresholds.area_min_px.is_some())]);
     for (key, there) in there {
+        // Where doubles are suppressed they may vote.
+        if key == "vote_iou_threshold" && needed.contains(&"iou_threshold") {
+            continue;
+        }
         match (needed.contains(&key), there) {
             (true, false) => mistakes.note(format_args!(
                 "`thresholds.{key}` is missing; the layout \"{layout}\" needs it"

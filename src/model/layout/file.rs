@@ -226,6 +226,9 @@ pub struct ThresholdsFile {
     /// Of two boxes of one class that overlap more, the weaker goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iou_threshold: Option<f32>,
+    /// A kept box moves to the mean of the boxes of its class that overlap it more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vote_iou_threshold: Option<f32>,
     /// Regions with fewer output cells are noise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub area_min_px: Option<u32>,
@@ -246,12 +249,13 @@ impl fmt::Display for ThresholdsFile {
 }
 
 impl ThresholdsFile {
-    pub(super) fn shares(&self) -> [(&'static str, Option<f32>); 4] {
+    pub(super) fn shares(&self) -> [(&'static str, Option<f32>); 5] {
         [
             ("confidence_threshold", self.confidence_threshold),
             ("pixel_threshold", self.pixel_threshold),
             ("image_threshold", self.image_threshold),
             ("iou_threshold", self.iou_threshold),
+            ("vote_iou_threshold", self.vote_iou_threshold),
         ]
     }
 }

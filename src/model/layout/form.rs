@@ -120,6 +120,7 @@ impl Given<'_> {
         Some(Layout::Boxes {
             confidence_threshold: self.thresholds.confidence_threshold?,
             iou_threshold: self.thresholds.iou_threshold,
+            vote_iou_threshold: self.thresholds.vote_iou_threshold,
             form,
         })
     }

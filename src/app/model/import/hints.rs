@@ -103,6 +103,7 @@ impl HintArgs {
                 pixel_threshold: self.pixel,
                 image_threshold: self.image,
                 iou_threshold: self.iou,
+                vote_iou_threshold: None,
                 area_min_px: self.area_min,
             },
             map_range: self.map_range.as_deref().map(range).transpose()?,
