@@ -28,6 +28,20 @@ impl Projection {
         PointMm { x, y }
     }
 
+    /// Millimetres of a pixel at a place of the frame: the longer of its sides.
+    pub fn mm_per_px(&self, place: PointPx) -> f64 {
+        let side = |dx: f64, dy: f64| {
+            let [from, to] = [-0.5, 0.5].map(|half| {
+                self.mm_from_px(PointPx {
+                    x: place.x + half * dx,
+                    y: place.y + half * dy,
+                })
+            });
+            (to.x - from.x).hypot(to.y - from.y)
+        };
+        side(1.0, 0.0).max(side(0.0, 1.0))
+    }
+
     /// Where the camera sees a place of the part's plane; the way back of [`Self::mm_from_px`].
     pub fn px_from_mm(&self, point: PointMm) -> PointPx {
         let [x, y] = through(self.px_from_mm, [point.x, point.y]);

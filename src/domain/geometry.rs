@@ -89,6 +89,14 @@ impl RectPx {
         ]
     }
 
+    /// The middle.
+    pub fn center(&self) -> PointPx {
+        PointPx {
+            x: self.x + self.width / 2.0,
+            y: self.y + self.height / 2.0,
+        }
+    }
+
     /// The smallest upright box around `points`; `None` without points.
     pub fn around(points: &[PointPx]) -> Option<Self> {
         let (low, high) = bounds(points.iter().map(|p| (p.x, p.y)))?;
