@@ -23,8 +23,12 @@ impl Projection {
 
     /// Where a pixel of the frame as the camera gave it lies on the part's plane.
     pub fn mm_from_px(&self, point: PointPx) -> PointMm {
-        let flat = self.lens.map_or(point, |lens| lens.undistort(point));
-        let [x, y] = through(self.mm_from_px, [flat.x, flat.y]);
+        self.mm_from_straight_px(self.lens.map_or(point, |lens| lens.undistort(point)))
+    }
+
+    /// The same for a pixel with the lens taken out.
+    pub fn mm_from_straight_px(&self, straight: PointPx) -> PointMm {
+        let [x, y] = through(self.mm_from_px, [straight.x, straight.y]);
         PointMm { x, y }
     }
 
@@ -63,6 +67,13 @@ impl Placed {
     /// Where in this frame the place is seen that the reference picture shows at `home`.
     pub fn now_from_home(&self, home: PointPx) -> PointPx {
         let place = self.projection.mm_from_px(home);
+        self.projection
+            .px_from_mm(self.placement.now_from_home(place))
+    }
+
+    /// The same, told by a pixel of the reference picture with its lens taken out.
+    pub fn now_from_straight_home(&self, home: PointPx) -> PointPx {
+        let place = self.projection.mm_from_straight_px(home);
         self.projection
             .px_from_mm(self.placement.now_from_home(place))
     }

@@ -264,7 +264,10 @@ impl Plate {
                 let at = found.region_mm.center();
                 (at.x - scratch.middle.x).hypot(at.y - scratch.middle.y) < 0.5
             };
-            findings.iter().find(is_this).expect(&said)
+            findings
+                .iter()
+                .find(is_this)
+                .unwrap_or_else(|| panic!("{said}"))
         })
     }
 }
