@@ -1,6 +1,7 @@
 //! The one path, stage by stage, on the stamping sample; then the whole of it against ONNX Runtime's
 //! bare session, and the program's memory and start. `cargo bench` prints it all; a word after it
-//! (`cargo bench -- prepare`) prints the stages that have it in their names.
+//! (`cargo bench -- prepare`) prints the stages that have it in their names, and `by_hand` the comparison
+//! with OpenCV called by hand.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,6 +12,8 @@
 
 #[path = "stages/answer.rs"]
 mod answer;
+#[path = "stages/by_hand.rs"]
+mod by_hand;
 #[path = "stages/ratio.rs"]
 mod ratio;
 #[path = "stages/scene.rs"]
@@ -69,8 +72,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // `cargo bench` says `--bench` and nothing more; `cargo test --benches` says nothing.
-    let reports: &[Report] = if arguments == ["--bench"] {
-        &[ratio::print, answer::print, start::print]
+    let reports: &[Report] = if has("by_hand") {
+        &[by_hand::print]
+    } else if arguments == ["--bench"] {
+        &[ratio::print, by_hand::print, answer::print, start::print]
     } else {
         &[]
     };

@@ -282,6 +282,7 @@ mod tests {
             outline_px: region_px.corners().to_vec(),
             region_px,
             has_mask: false,
+            cell_px: 1.0,
         };
         Calibration::scale_only("cam", 1.0)
             .measure(detection, None)

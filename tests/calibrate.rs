@@ -1,4 +1,5 @@
-//! `taktgate calibrate`: boards of known truth and of OpenCV's samples, and the binary as people meet it.
+//! `taktgate calibrate`: boards of known truth and of OpenCV's samples, the binary as people meet it, and
+//! what a finding's length is worth from the calibration's own pictures to the verdict.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 #![expect(clippy::panic, reason = "a test may panic")]
@@ -13,7 +14,11 @@
 mod cli;
 #[path = "calibrate/fit.rs"]
 mod fit;
+#[path = "calibrate/plate.rs"]
+mod plate;
 #[path = "calibrate/render.rs"]
 mod render;
 #[path = "calibrate/samples.rs"]
 mod samples;
+#[path = "calibrate/scratch.rs"]
+mod scratch;

@@ -103,12 +103,12 @@ pub(crate) fn run_bare(scene: &mut Scene, index: usize) -> anyhow::Result<Durati
     Ok(started.elapsed())
 }
 
-fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// The lower quartile, the median and the upper quartile.
-fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+pub(crate) fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();

@@ -24,6 +24,9 @@ pub(crate) const SCENE: &str = "samples/stamping";
 /// A scene with colour frames of the same size.
 const COLOUR_SCENE: &str = "samples/paint";
 
+/// How far off parts may lie.
+pub(crate) const SHIFT_MAX_MM: f64 = 5.0;
+
 /// Everything loaded; index for index, the lists are of the same pictures.
 pub(crate) struct Scene {
     pub(crate) station: Station,
@@ -217,7 +220,7 @@ impl Scene {
 }
 
 impl Scene {
-    /// Finds the part of the first frame, by marks that it chooses, up to 5 mm off.
+    /// Finds the part of the first frame, by marks that it chooses, up to [`SHIFT_MAX_MM`] off.
     pub(crate) fn registrar(&self, turn_max_deg: f64) -> anyhow::Result<Registrar> {
         let frame = self.frames.first().context("no frame")?;
         let reference = Picture {
@@ -227,19 +230,31 @@ impl Scene {
         };
         let fixture = Fixture {
             marks_px: Vec::new(),
-            shift_max_mm: 5.0,
+            shift_max_mm: SHIFT_MAX_MM,
             turn_max_deg,
             score_min: 0.7,
             drift_max_mm: 2.5,
         };
-        let middle = RectPx {
+        let (projection, middle) = (self.calibration.projection(), self.middle());
+        Ok(Registrar::new(&reference, &fixture, projection, middle)?)
+    }
+
+    /// A region that a part may move with, and stay in the picture.
+    pub(crate) fn middle(&self) -> RectPx {
+        let size = self.colour.size();
+        RectPx {
             x: 100.0,
             y: 80.0,
-            width: f64::from(frame.size().width_px) - 200.0,
-            height: f64::from(frame.size().height_px) - 160.0,
-        };
-        let projection = self.calibration.projection();
-        Ok(Registrar::new(&reference, &fixture, projection, middle)?)
+            width: f64::from(size.width_px) - 200.0,
+            height: f64::from(size.height_px) - 160.0,
+        }
+    }
+
+    /// Prepares that region, the lens taken out.
+    pub(crate) fn middle_preparer(&self) -> anyhow::Result<Preparer> {
+        let input = &self.detector.package().manifest().input;
+        let (size, region) = (self.colour.size(), Some(self.middle()));
+        preparer(size, region, &[Step::Undistort], &self.calibration, input)
     }
 }
 

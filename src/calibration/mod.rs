@@ -115,7 +115,7 @@ pub struct Measured {
     pub region_mm: RectMm,
     /// Its longest extent (largest Feret diameter); the longer side for a box without mask.
     pub length_mm: f64,
-    /// What the length is uncertain by (k = 2), where the calibration states it.
+    /// What the length is uncertain by (k = 2), the model's cells included, where the calibration states it.
     pub length_uncertainty_mm: Option<f64>,
     /// Its area.
     pub area_mm2: f64,
@@ -217,12 +217,17 @@ impl Calibration {
         } else {
             region_mm.width.max(region_mm.height)
         };
+        let length_uncertainty_mm = self.length_uncertainty.map(|stated| {
+            let px_mm = projection.mm_per_px(detection.region_px.center());
+            let on_cells = stated.on_cells(px_mm, px_mm * detection.cell_px);
+            on_cells.of(length_mm)
+        });
         Ok(Measured {
             detection,
             outline_mm,
             region_mm,
             length_mm,
-            length_uncertainty_mm: self.length_uncertainty.map(|stated| stated.of(length_mm)),
+            length_uncertainty_mm,
             area_mm2,
         })
     }
@@ -327,6 +332,7 @@ mod tests {
             region_px: RectPx::around(&outline_px).unwrap(),
             outline_px,
             has_mask: true,
+            cell_px: 1.0,
         }
     }
 
@@ -357,6 +363,7 @@ mod tests {
             .measure(
                 Detection {
                     has_mask: false,
+                    cell_px: 1.0,
                     ..mask(long_box.corners().to_vec())
                 },
                 None,

@@ -23,9 +23,27 @@ impl Projection {
 
     /// Where a pixel of the frame as the camera gave it lies on the part's plane.
     pub fn mm_from_px(&self, point: PointPx) -> PointMm {
-        let flat = self.lens.map_or(point, |lens| lens.undistort(point));
-        let [x, y] = through(self.mm_from_px, [flat.x, flat.y]);
+        self.mm_from_straight_px(self.lens.map_or(point, |lens| lens.undistort(point)))
+    }
+
+    /// The same for a pixel with the lens taken out.
+    pub fn mm_from_straight_px(&self, straight: PointPx) -> PointMm {
+        let [x, y] = through(self.mm_from_px, [straight.x, straight.y]);
         PointMm { x, y }
+    }
+
+    /// Millimetres of a pixel at a place of the frame: the longer of its sides.
+    pub fn mm_per_px(&self, place: PointPx) -> f64 {
+        let side = |dx: f64, dy: f64| {
+            let [from, to] = [-0.5, 0.5].map(|half| {
+                self.mm_from_px(PointPx {
+                    x: place.x + half * dx,
+                    y: place.y + half * dy,
+                })
+            });
+            (to.x - from.x).hypot(to.y - from.y)
+        };
+        side(1.0, 0.0).max(side(0.0, 1.0))
     }
 
     /// Where the camera sees a place of the part's plane; the way back of [`Self::mm_from_px`].
@@ -49,6 +67,13 @@ impl Placed {
     /// Where in this frame the place is seen that the reference picture shows at `home`.
     pub fn now_from_home(&self, home: PointPx) -> PointPx {
         let place = self.projection.mm_from_px(home);
+        self.projection
+            .px_from_mm(self.placement.now_from_home(place))
+    }
+
+    /// The same, told by a pixel of the reference picture with its lens taken out.
+    pub fn now_from_straight_home(&self, home: PointPx) -> PointPx {
+        let place = self.projection.mm_from_straight_px(home);
         self.projection
             .px_from_mm(self.placement.now_from_home(place))
     }

@@ -19,7 +19,7 @@ pub struct LengthUncertainty {
 /// Standard uncertainties (k = 1) that a length's is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LengthParts {
-    /// Largest millimetres of a pixel anywhere in the picture: an outline's ends lie on whole pixels.
+    /// Largest millimetres of a pixel anywhere in the picture: an outline runs along the edges of pixels.
     pub mm_per_px_max: f64,
     /// Lens and plane: what every length has, whatever its place in the picture.
     pub fit_mm: f64,
@@ -35,9 +35,8 @@ impl LengthParts {
     /// All parts together, with k = 2.
     pub fn expanded(&self) -> LengthUncertainty {
         // Anything within a tolerance is as likely: its standard uncertainty is the half width over the
-        // root of 3 (JCGM 100:2008, 4.3.7). A pixel's half width is 0.5, and a length has two ends.
-        let uniform = |half_width: f64| half_width / 3.0_f64.sqrt();
-        let ends = 2.0_f64.sqrt() * uniform(0.5 * self.mm_per_px_max);
+        // root of 3 (JCGM 100:2008, 4.3.7).
+        let ends = ends(self.mm_per_px_max);
         let tolerances = uniform(self.board_tolerance).hypot(uniform(self.height_tolerance));
         LengthUncertainty {
             constant_mm: COVERAGE_FACTOR * ends.hypot(self.fit_mm),
@@ -46,7 +45,28 @@ impl LengthParts {
     }
 }
 
+/// Both ends of a length along the edges of cells: a corner of the outermost cell lies up to half a cell's
+/// diagonal beside the end that it stands for.
+fn ends(cell_mm: f64) -> f64 {
+    2.0_f64.sqrt() * uniform(0.5 * 2.0_f64.sqrt() * cell_mm)
+}
+
+fn uniform(half_width: f64) -> f64 {
+    half_width / 3.0_f64.sqrt()
+}
+
 impl LengthUncertainty {
+    /// The same for outlines along cells that are larger than the frame's pixels, which are in it already.
+    #[must_use]
+    pub fn on_cells(self, px_mm: f64, cell_mm: f64) -> Self {
+        let [pixels, cells] = [px_mm, cell_mm].map(|side_mm| COVERAGE_FACTOR * ends(side_mm));
+        let beyond = (cells * cells - pixels * pixels).max(0.0).sqrt();
+        Self {
+            constant_mm: self.constant_mm.hypot(beyond),
+            ..self
+        }
+    }
+
     /// What this length is uncertain by.
     pub fn of(&self, length_mm: f64) -> f64 {
         self.constant_mm.hypot(self.relative * length_mm)
@@ -67,11 +87,11 @@ mod tests {
             height_tolerance: 0.0,
         };
         let stated = parts.expanded();
-        // 2 x sqrt(2) x 0.1 / sqrt(12)
-        assert!((stated.constant_mm - 0.081_649_658).abs() < 1e-8);
+        // 2 x sqrt(2) x (0.1 x sqrt(2) / 2) / sqrt(3)
+        assert!((stated.constant_mm - 0.115_470_054).abs() < 1e-8);
         assert!((stated.relative - 1e-3).abs() < 1e-12);
         assert!((stated.of(0.0) - stated.constant_mm).abs() < 1e-12);
-        assert!((stated.of(1000.0) - 1.003_328).abs() < 1e-6);
+        assert!((stated.of(1000.0) - 1.006_645).abs() < 1e-6);
         let worse = LengthParts {
             height_tolerance: 1e-3,
             fit_mm: 0.02,
@@ -79,5 +99,22 @@ mod tests {
         };
         let worse = worse.expanded();
         assert!(stated.relative < worse.relative && stated.constant_mm < worse.constant_mm);
+    }
+
+    #[test]
+    fn cells_larger_than_a_pixel_take_its_place_and_smaller_ones_do_not() {
+        let stated = LengthUncertainty {
+            constant_mm: 0.2_f64.hypot(COVERAGE_FACTOR * ends(0.1)),
+            relative: 1e-3,
+        };
+        for (cell_mm, expected) in [(0.4, 0.4), (0.1, 0.1), (0.05, 0.1)] {
+            let on_cells = stated.on_cells(0.1, cell_mm);
+            let should_mm = 0.2_f64.hypot(COVERAGE_FACTOR * ends(expected));
+            assert!(
+                (on_cells.constant_mm - should_mm).abs() < 1e-12,
+                "{cell_mm}"
+            );
+            assert!((on_cells.relative - 1e-3).abs() < 1e-12);
+        }
     }
 }

@@ -55,6 +55,9 @@ pub struct Detection {
     pub outline_px: Vec<PointPx>,
     /// Whether the outline is a mask's contour, so that length and area follow the defect itself.
     pub has_mask: bool,
+    /// The longer side of the cells whose edges a mask's contour follows, or of the input's pixels for a
+    /// box, in pixels of the frame at this place: as finely as the model sees.
+    pub cell_px: f64,
 }
 
 /// How bad a finding is under the recipe's limits; later is worse.

@@ -1,7 +1,7 @@
 //! Points, boxes and polygons: `_px` lives on the image as the camera gave it, `_mm` on the part's plane.
 
 /// A width and a height in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SizePx {
     /// Columns.
     pub width_px: u32,
@@ -87,6 +87,14 @@ impl RectPx {
                 y: bottom,
             },
         ]
+    }
+
+    /// The middle.
+    pub fn center(&self) -> PointPx {
+        PointPx {
+            x: self.x + self.width / 2.0,
+            y: self.y + self.height / 2.0,
+        }
     }
 
     /// The smallest upright box around `points`; `None` without points.

@@ -85,6 +85,7 @@ mod tests {
                 region_px: RectPx::default(),
                 outline_px: vec![PointPx::default(); 4],
                 has_mask: true,
+                cell_px: 1.0,
             },
             region_mm: RectMm::default(),
             length_mm,

@@ -199,6 +199,8 @@ struct Found {
     score: f32,
     outline: Vec<PointPx>,
     has_mask: bool,
+    /// Width and height of a cell of the outline.
+    cell: [f64; 2],
 }
 
 impl Found {
@@ -215,6 +217,7 @@ impl Found {
             score,
             outline: region.corners().to_vec(),
             has_mask: false,
+            cell: [1.0, 1.0],
         }
     }
 
@@ -238,11 +241,10 @@ impl Found {
             .labels
             .get(self.class)
             .ok_or_else(|| format!("class {} has no label", self.class))?;
+        let cell_px = cell_px(&self.outline, self.cell, original_from_input);
         let outline_px: Vec<_> = self.outline.into_iter().map(original_from_input).collect();
-        if !outline_px
-            .iter()
-            .all(|point| point.x.is_finite() && point.y.is_finite())
-        {
+        let places = || outline_px.iter().flat_map(|point| [point.x, point.y]);
+        if !places().chain([cell_px]).all(f64::is_finite) {
             return Err("a detection has no finite place in the camera's picture".to_owned());
         }
         let region_px = RectPx::around(&outline_px).ok_or("a detection has no outline")?;
@@ -252,6 +254,26 @@ impl Found {
             region_px,
             outline_px,
             has_mask: self.has_mask,
+            cell_px,
         })
     }
+}
+
+/// The longer side in the frame of a cell in the middle of an outline.
+fn cell_px(
+    outline: &[PointPx],
+    [width, height]: [f64; 2],
+    original_from_input: &dyn Fn(PointPx) -> PointPx,
+) -> f64 {
+    let middle = RectPx::around(outline).unwrap_or_default().center();
+    let side = |dx: f64, dy: f64| {
+        let [from, to] = [-0.5, 0.5].map(|half| {
+            original_from_input(PointPx {
+                x: middle.x + half * dx,
+                y: middle.y + half * dy,
+            })
+        });
+        (to.x - from.x).hypot(to.y - from.y)
+    };
+    side(width, 0.0).max(side(0.0, height))
 }

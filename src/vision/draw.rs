@@ -79,6 +79,7 @@ mod tests {
                 region_px,
                 outline_px: region_px.corners().to_vec(),
                 has_mask: false,
+                cell_px: 1.0,
             },
             region_mm: RectMm::default(),
             length_mm: 12.4,

@@ -19,6 +19,7 @@ mod error;
 mod fitness;
 mod flat_field;
 mod grey_card;
+mod grid;
 mod heat;
 mod input;
 mod marks;

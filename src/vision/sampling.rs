@@ -1,10 +1,11 @@
 //! From the frame to the model's window: undistort, crop and resize, and the way back.
 
-use opencv::core::{BORDER_REPLICATE, CV_16SC2, Mat, Scalar, Size, ToInputArray, Vec2f};
+use opencv::core::{BORDER_REPLICATE, CV_16SC2, Mat, Scalar, Size, ToInputArray, Vec2f, Vec2s};
 use opencv::imgproc;
 use opencv::prelude::*;
 
 use super::antialias::Antialias;
+use super::grid::{GRID, Grid};
 use super::input::Interpolation;
 use super::view::{PixelRect, View};
 use super::window::Window;
@@ -14,9 +15,6 @@ use crate::domain::{PointPx, SizePx};
 
 /// How far over the frame's edge an undistorted region may reach: the outermost pixels' own width.
 const OVER_MAX_PX: f64 = 1.0;
-
-/// Pixels between two places of [`Grid`]: `warpAffine` interpolates in steps of 1/32, a multiple of it.
-const GRID: u32 = 16;
 
 /// Where the region lies and how it is scaled into the window.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +28,19 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
+    /// The same with the region scaled to `size`, without padding.
+    pub(super) fn scaled(&self, size: SizePx) -> Self {
+        Self {
+            window: Window {
+                x: 0,
+                y: 0,
+                width: size.width_px,
+                height: size.height_px,
+            },
+            ..*self
+        }
+    }
+
     /// Takes a point of the model's input to the frame as the camera gave it.
     pub(super) fn original_from_input(&self, point: PointPx) -> PointPx {
         let Self { region, window, .. } = *self;
@@ -42,9 +53,13 @@ impl Geometry {
             x: scale(point.x, window.x, window.width, region.width, region.x),
             y: scale(point.y, window.y, window.height, region.height, region.y),
         };
-        let home = self.lens.map_or(straight, |lens| lens.distort(straight));
-        self.placed
-            .map_or(home, |placed| placed.now_from_home(home))
+        match (self.lens, self.placed) {
+            (None, None) => straight,
+            (Some(lens), None) => lens.distort(straight),
+            (None, Some(placed)) => placed.now_from_home(straight),
+            // The placement's lens is this one: what it would take out need not be put in.
+            (Some(_), Some(placed)) => placed.now_from_straight_home(straight),
+        }
     }
 
     /// Takes a point of the frame as the camera gave it to the model's input; the way back of
@@ -97,12 +112,13 @@ enum How {
     Antialias(Antialias),
 }
 
-/// For each target pixel the place in the frame, as `cv::remap` wants it.
-enum Map {
-    /// The same for every frame: whole pixels and fractions.
-    Fixed(Mat, Mat),
-    /// Worked out anew for every part.
-    Following(Mat),
+/// For each target pixel the place in the frame, as `cv::remap` is quickest with: whole pixels, and which
+/// of 32 x 32 places between them.
+#[derive(Default)]
+pub(super) struct Map {
+    size: SizePx,
+    whole: Vec<Vec2s>,
+    fraction: Vec<u16>,
 }
 
 impl Sampling {
@@ -160,14 +176,13 @@ impl Sampling {
         geometry: &Geometry,
         frame_size: SizePx,
     ) -> Result<(), VisionError> {
-        let grid = Grid::new(geometry, self.mapped_size);
         let over_px = over_px(&rim(geometry, self.mapped_size), frame_size);
         if OVER_MAX_PX < over_px {
             return Err(VisionError::PartUnseen { over_px });
         }
-        let exact = grid.enlarged(self.mapped_size);
-        let exact = exact.map_err(VisionError::opencv("work out the map to the part"))?;
-        self.map = Some(Map::Following(exact));
+        let scaled = geometry.scaled(self.mapped_size);
+        let map = self.map.get_or_insert_default();
+        Grid::new(self.mapped_size, |place| scaled.original_from_input(place)).draw(map);
         Ok(())
     }
 
@@ -232,22 +247,9 @@ impl How {
     }
 }
 
-/// The geometry with the region scaled to `size`, without padding.
-fn scaled(geometry: &Geometry, size: SizePx) -> Geometry {
-    Geometry {
-        window: Window {
-            x: 0,
-            y: 0,
-            width: size.width_px,
-            height: size.height_px,
-        },
-        ..*geometry
-    }
-}
-
 /// Where each pixel of the region lies in the frame, the region being scaled to `size`.
 fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
-    let scaled = scaled(geometry, size);
+    let scaled = geometry.scaled(size);
     (0..size.height_px)
         .flat_map(|y| (0..size.width_px).map(move |x| (x, y)))
         .map(|(x, y)| {
@@ -259,47 +261,9 @@ fn places(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
         .collect()
 }
 
-/// The places of every so many pixels; lens and plane bend so little in between that straight lines
-/// are true to a hundredth of a pixel, at a hundredth of the work.
-struct Grid {
-    size: SizePx,
-    places: Vec<PointPx>,
-}
-
-impl Grid {
-    fn new(geometry: &Geometry, size: SizePx) -> Self {
-        let scaled = scaled(geometry, size);
-        // One more than the last pixel needs, so that every pixel has a neighbour on both sides.
-        let [columns, rows] = [size.width_px, size.height_px].map(|side| side.div_ceil(GRID) + 1);
-        let places = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
-        let places = places.map(|(x, y)| {
-            scaled.original_from_input(PointPx {
-                x: f64::from(x * GRID),
-                y: f64::from(y * GRID),
-            })
-        });
-        Self {
-            places: places.collect(),
-            size: SizePx {
-                width_px: columns,
-                height_px: rows,
-            },
-        }
-    }
-
-    fn enlarged(&self, size: SizePx) -> opencv::Result<Mat> {
-        let coarse = float_places(self.size, &self.places)?;
-        let (columns, rows) = view::dimensions(size)?;
-        // `warpAffine` knows 32 steps between two places, of which these take every second one.
-        let step = 1.0 / f64::from(GRID);
-        let back = [[step, 0.0, 0.0], [0.0, step, 0.0]];
-        view::warped(&coarse, back, Size::new(columns, rows))
-    }
-}
-
 /// The places of every so many pixels along the region's rim: what is farthest out lies there.
 fn rim(geometry: &Geometry, size: SizePx) -> Vec<PointPx> {
-    let scaled = scaled(geometry, size);
+    let scaled = geometry.scaled(size);
     let [right, bottom] = [size.width_px, size.height_px].map(|side| side.saturating_sub(1));
     let steps = |last: u32| (0..=last.div_ceil(GRID)).map(move |n| (n * GRID).min(last));
     let across = steps(right).flat_map(|x| [(x, 0), (x, bottom)]);
@@ -341,25 +305,50 @@ impl Map {
         let exact = float_places(size, places)?;
         let (mut whole, mut fraction) = (Mat::default(), Mat::default());
         imgproc::convert_maps_def(&exact, &Mat::default(), &mut whole, &mut fraction, CV_16SC2)?;
-        Ok(Self::Fixed(whole, fraction))
+        Ok(Self {
+            size,
+            whole: whole.data_typed()?.to_vec(),
+            fraction: fraction.data_typed()?.to_vec(),
+        })
+    }
+
+    /// Its numbers, for a map of this size to be drawn over.
+    pub(super) fn resized(&mut self, size: SizePx) -> (&mut [Vec2s], &mut [u16]) {
+        if self.size != size {
+            let n_pixels = size.width_px as usize * size.height_px as usize;
+            self.whole.resize(n_pixels, Vec2s::default());
+            self.fraction.resize(n_pixels, 0);
+            self.size = size;
+        }
+        (&mut self.whole, &mut self.fraction)
     }
 
     fn apply(&self, frame: &View<'_>, mapped: &mut Mat) -> opencv::Result<()> {
-        let none = Mat::default();
-        let (places, fraction) = match self {
-            Self::Fixed(whole, fraction) => (whole, fraction),
-            Self::Following(exact) => (exact, &none),
-        };
+        let (columns, rows) = view::dimensions(self.size)?;
+        let whole = Mat::new_rows_cols_with_data(rows, columns, &self.whole)?;
+        let fraction = Mat::new_rows_cols_with_data(rows, columns, &self.fraction)?;
         let (linear, nothing) = (imgproc::INTER_LINEAR, Scalar::default());
         imgproc::remap(
             frame,
             mapped,
-            places,
-            fraction,
+            &whole,
+            &fraction,
             linear,
             BORDER_REPLICATE,
             nothing,
         )
+    }
+
+    /// The places as they are drawn.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> impl Iterator<Item = PointPx> {
+        self.whole
+            .iter()
+            .zip(&self.fraction)
+            .map(|(whole, fraction)| PointPx {
+                x: f64::from(whole[0]) + f64::from(fraction % 32) / 32.0,
+                y: f64::from(whole[1]) + f64::from(fraction / 32) / 32.0,
+            })
     }
 }
 
@@ -375,61 +364,4 @@ fn float_places(size: SizePx, places: &[PointPx]) -> opencv::Result<Mat> {
         .collect();
     let (columns, rows) = view::dimensions(size)?;
     Mat::new_rows_cols_with_data(rows, columns, &points)?.try_clone()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::calibration::Projection;
-    use crate::domain::{Placement, PointMm, RectPx};
-
-    #[test]
-    fn straight_lines_between_the_grids_places_are_true_to_a_hundredth_of_a_pixel() {
-        let lens = Lens {
-            focal_px: [1650.0, 1640.0],
-            center_px: PointPx { x: 511.5, y: 383.5 },
-            distortion: [-0.2, 0.08, 0.001, -0.0007, 0.0],
-        };
-        let plane = [[0.2, 0.01, -3.0], [-0.008, 0.21, 4.0], [4e-5, 8e-5, 1.0]];
-        let placement = Placement {
-            pivot: PointMm { x: 90.0, y: 70.0 },
-            shift: PointMm { x: 4.0, y: -3.0 },
-            turn_deg: 4.0,
-            score: 1.0,
-        };
-        let frame_size = SizePx {
-            width_px: 1024,
-            height_px: 768,
-        };
-        let region = RectPx {
-            x: 100.0,
-            y: 80.0,
-            width: 801.0,
-            height: 607.0,
-        };
-        let geometry = Geometry {
-            region: PixelRect::within(region, frame_size).unwrap(),
-            window: Window {
-                x: 0,
-                y: 0,
-                width: 400,
-                height: 300,
-            },
-            lens: Some(lens),
-            placed: Some(Placed {
-                projection: Projection::new(Some(lens), plane),
-                placement,
-            }),
-        };
-        let size = geometry.region.size();
-        let found = Grid::new(&geometry, size).enlarged(size).unwrap();
-        let found = found.data_typed::<Vec2f>().unwrap();
-        let exact = places(&geometry, size);
-        assert_eq!(found.len(), exact.len());
-        let off_px = exact.iter().zip(found).map(|(exact, found)| {
-            (exact.x - f64::from(found[0])).hypot(exact.y - f64::from(found[1]))
-        });
-        let most_px = off_px.fold(0.0, f64::max);
-        assert!(most_px < 0.01, "{most_px} px");
-    }
 }

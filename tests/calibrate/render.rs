@@ -53,12 +53,33 @@ impl Camera {
 
     /// The board in this pose, a little noisy, with a white border of one and a half squares.
     pub(crate) fn picture(&self, board: &Board, pose: &Pose, noise: f64, seed: u64) -> Picture {
-        let place = Placed::new(board, pose);
+        let placed = Placed::new(board, pose);
+        self.seen(&placed, |at| placed.light_at(at), noise, seed)
+    }
+
+    /// What lies on the plane of the board in this pose, told in the board's own millimetres.
+    pub(crate) fn on_plane(
+        &self,
+        (board, pose): (&Board, &Pose),
+        light: impl Fn(PointMm) -> f64,
+        noise: f64,
+        seed: u64,
+    ) -> Picture {
+        self.seen(&Placed::new(board, pose), light, noise, seed)
+    }
+
+    fn seen(
+        &self,
+        placed: &Placed,
+        light: impl Fn(PointMm) -> f64,
+        noise: f64,
+        seed: u64,
+    ) -> Picture {
         let mut chance = Chance::new(seed);
         let samples = usize::try_from(FINE * FINE).unwrap();
         let pixels = self.rays.chunks_exact(samples).map(|rays| {
-            let light: f64 = rays.iter().map(|ray| place.light(*ray)).sum();
-            let level = light / samples as f64 + noise * chance.normal();
+            let seen = rays.iter().map(|ray| light(placed.meets(*ray)));
+            let level = seen.sum::<f64>() / samples as f64 + noise * chance.normal();
             level.round().clamp(0.0, 255.0) as u8
         });
         Picture {
@@ -145,8 +166,8 @@ impl Placed {
         place
     }
 
-    /// How bright the board is where a ray meets it; grey beside it.
-    fn light(&self, [x, y]: [f64; 2]) -> f64 {
+    /// The place of the board's plane that a ray meets.
+    fn meets(&self, [x, y]: [f64; 2]) -> PointMm {
         let column = |at: usize| [self.axes[0][at], self.axes[1][at], self.axes[2][at]];
         let (along_x, along_y, normal) = (column(0), column(1), column(2));
         let ray = [x, y, 1.0];
@@ -155,11 +176,14 @@ impl Placed {
         for ((value, ray), origin) in on_board.iter_mut().zip(ray).zip(self.origin) {
             *value = far * ray - origin;
         }
-        let (u, v) = (dot(&along_x, &on_board), dot(&along_y, &on_board));
-        self.light_at(u + self.middle.x, v + self.middle.y)
+        PointMm {
+            x: dot(&along_x, &on_board) + self.middle.x,
+            y: dot(&along_y, &on_board) + self.middle.y,
+        }
     }
 
-    fn light_at(&self, x: f64, y: f64) -> f64 {
+    /// How bright the board is at a place; grey beside it.
+    fn light_at(&self, PointMm { x, y }: PointMm) -> f64 {
         let is_within = |over: f64| {
             (-over..=self.extent.x + over).contains(&x)
                 && (-over..=self.extent.y + over).contains(&y)

@@ -374,3 +374,10 @@ def half():
     made = model(nodes, inits, ["n", 1, "rows", "columns"], "out", ["n", 1, "height", "width"], F16)
     made.graph.input[0].type.tensor_type.elem_type = F16
     return made
+
+
+def bright():
+    """A score for every pixel of an input of any size, before sigmoid: over 160 of 255 it is a `scratch`."""
+    nodes = [node("Conv", "image weight bias", "out")]
+    inits = [const("weight", np.reshape([60], (1, 1, 1, 1))), const("bias", [-60 * 160 / 255])]
+    return model(nodes, inits, ["n", 1, "rows", "columns"], "out", ["n", 1, "height", "width"])

@@ -16,7 +16,7 @@ from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
-from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, segment_until_bright, three, yolo, yolox
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, bright, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, segment_until_bright, three, yolo, yolox
 
 HERE = pathlib.Path(__file__).parent
 
@@ -186,6 +186,8 @@ def whole_layouts():
     made = last(segment(), 2, [output("logits", [1, 3, HEIGHT // 2, WIDTH // 2])])
     write("segment-logits", "segment", "class_map_logits", MAPS, TWO, made, [BOTH, CLEAN])
     write("masks", "segment", "mask_logits", MAPS, TWO, masks(), [BRIGHT, CLEAN])
+    every = {"confidence_threshold": 0.5, "pixel_threshold": 0.5, "area_min_px": 4}
+    write("bright", "segment", "mask_logits", every, [("scratch", "")], bright(), [BRIGHT, CLEAN])
     overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
     detect = ("detect-", "detect")
     for name, layout, made in [

@@ -53,6 +53,11 @@ impl Cells {
         }
     }
 
+    /// Width and height of a cell.
+    pub(super) fn size(&self) -> [f64; 2] {
+        [self.width_px, self.height_px]
+    }
+
     /// An outline along the cells' edges; both grids have (0, 0) in the centre of their first square.
     pub(super) fn on_input(&self, outline: &[PointPx]) -> Vec<PointPx> {
         let point = |point: &PointPx| PointPx {
@@ -130,6 +135,7 @@ pub(super) fn class_maps(
                     score: region.mean,
                     outline: cells.on_input(&region.outline),
                     has_mask: true,
+                    cell: cells.size(),
                 });
             }
         }
@@ -196,6 +202,7 @@ pub(super) fn anomaly_map(manifest: &Manifest, raw: &RawOutput) -> Result<Vec<Fo
         score,
         outline: cells.on_input(outline),
         has_mask: true,
+        cell: cells.size(),
     };
     if let Some(score) = picture_score(raw, form)? {
         // It judges; the map only shows the place.

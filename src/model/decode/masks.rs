@@ -74,6 +74,7 @@ impl<'v> Masks<'v> {
             Some(region) => Found {
                 outline: self.cells.on_input(&region.outline),
                 has_mask: true,
+                cell: self.cells.size(),
                 ..boxed
             },
         })

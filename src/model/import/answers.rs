@@ -124,6 +124,7 @@ impl Answered<'_> {
                 region_px,
                 outline_px: region_px.corners().to_vec(),
                 has_mask: false,
+                cell_px: 1.0,
             };
             wanted.extend(self.cut(detection));
         }

@@ -30,6 +30,7 @@ fn finding(grade: Grade, length_mm: f64, n_points: u16) -> Finding {
                 })
                 .collect(),
             has_mask: true,
+            cell_px: 1.0,
         },
         region_mm: RectMm {
             x: 1.0,
