@@ -6,8 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::fixture::FixtureFile;
-use super::limits::{LimitSetsFile, LimitsFile, PartLimitFile, check_limits, check_part_limit};
-use super::{Disagreement, FitnessLimits, Limit, Outside, Recipe, Step, View, Zone};
+use super::limits::{
+    LimitSetsFile, LimitsFile, PartLimitFile, Written, check_limits, check_part_limit,
+    following_thickness, of_thickness,
+};
+use super::{Disagreement, FitnessLimits, Outside, Recipe, Step, View, Zone};
 use crate::config::{self, Checks, ConfigError};
 use crate::domain::{Name, PointMm, RectPx};
 
@@ -32,7 +35,7 @@ struct RecipeFile {
 
 /// Limits that zones share, by name: as written, and checked.
 type LimitSets = BTreeMap<String, LimitsFile>;
-type Sets = BTreeMap<String, Vec<(String, Limit)>>;
+type Sets = BTreeMap<String, Vec<(String, Written)>>;
 
 /// Gives the text of another file that a recipe names.
 pub(super) type Read<'r> = dyn FnMut(&Path) -> Result<String, ConfigError> + 'r;
@@ -105,6 +108,7 @@ struct ZoneFile {
     #[serde(default)]
     limits: LimitsFile,
     limit_set: Option<String>,
+    thickness_mm: Option<f64>,
 }
 
 pub(super) fn parse(path: &Path, text: &str, read: &mut Read<'_>) -> Result<Recipe, ConfigError> {
@@ -377,9 +381,24 @@ fn check_zone(at: &str, file: ZoneFile, sets: &Sets, checks: &mut Checks) -> Zon
         }
         points.into_iter().map(|[x, y]| PointMm { x, y }).collect()
     });
+    let thickness_mm = file.thickness_mm.map(|thickness_mm| {
+        let key = format!("{at}.thickness_mm");
+        checks.range(key, thickness_mm, 0.01, 1_000.0)
+    });
+    let limits = check_limits(&format!("{at}.limits"), &file.limits, checks);
+    let shared_limits = shared_limits.unwrap_or_default();
+    let mut following = following_thickness(&[limits.as_slice(), &shared_limits].concat());
+    following.sort();
+    following.dedup();
+    if thickness_mm.is_none() && !following.is_empty() {
+        checks.say(format!(
+            "`{at}`: limits of {} count in thicknesses; add `thickness_mm`, how thick the sheet is there",
+            following.join(", ")
+        ));
+    }
     Zone {
-        limits: check_limits(&format!("{at}.limits"), &file.limits, checks),
-        shared_limits: shared_limits.unwrap_or_default(),
+        limits: of_thickness(limits, thickness_mm),
+        shared_limits: of_thickness(shared_limits, thickness_mm),
         name: file.name,
         polygon_mm,
     }

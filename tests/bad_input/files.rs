@@ -403,7 +403,7 @@ fn a_recipe_file_that_cannot_be_read() {
        |
     16 | length_max_cm = 1
        | ^^^^^^^^^^^^^
-    unknown field `length_max_cm`, expected one of `score_doubtful`, `score_reject`, `length_max_mm`, `area_max_mm2`, `count_max`, `spacing_min_mm`
+    unknown field `length_max_cm`, expected one of `score_doubtful`, `score_reject`, `length_max_mm`, `length_max_thicknesses`, `area_max_mm2`, `count_max`, `spacing_min_mm`
     ");
 }
 
