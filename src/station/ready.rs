@@ -12,7 +12,7 @@ use crate::model::{
     Detector, LoadReport, ModelError, ModelPackage, OnnxDetector, Runtime, RuntimeError,
 };
 use crate::publish::{BrokerError, PublishError};
-use crate::recipe::{Recipe, Step, View};
+use crate::recipe::{PartCode, Recipe, Step, View};
 use crate::record::RecordError;
 use crate::source::{SourceError, read_picture};
 use crate::vision::{FlatField, Picture};
@@ -338,7 +338,9 @@ impl Files {
     /// Replaces the calibrations by a bare scale, so that pictures of any size and camera can be
     /// judged; steps and places that need a calibrated camera are left out and named.
     pub fn without_calibration(&mut self, mm_per_px: f64) -> Vec<String> {
-        let mut left_out = Vec::new();
+        let codes = self.recipes.iter_mut().filter_map(|one| one.code.take());
+        let of_code = |code: PartCode| format!("view `{}`: the part's code", code.view);
+        let mut left_out: Vec<String> = codes.map(of_code).collect();
         for view in self.recipes.iter_mut().flat_map(|recipe| &mut recipe.views) {
             let scale = Calibration::scale_only(&view.camera, mm_per_px);
             self.calibrations.insert(view.camera.clone(), (scale, None));

@@ -311,7 +311,7 @@ fn a_recipe_file_that_cannot_be_read() {
       |
     3 | revison = 3
       | ^^^^^^^
-    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`
+    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`, `code`
     ");
     assert_snapshot!(recipe("revision = 3", "revision = -3"), @"
     cannot understand `file.toml`: TOML parse error at line 3, column 12
