@@ -3,6 +3,7 @@
 //! `run`, `replay`, the benches and the tests all call [`Inspector::inspect`].
 
 mod drift;
+mod identity;
 mod view;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::calibration::Calibration;
-use crate::domain::{Finding, Frame, ItemVersion, Reason, StageTimings, Verdict, ViewRecord};
+use crate::domain::{Finding, Frame, ItemVersion, Name, Reason, StageTimings, Verdict, ViewRecord};
 use crate::judge::judge_part;
 use crate::model::{Detector, RawOutput};
 use crate::recipe::{Recipe, View};
@@ -44,6 +45,8 @@ pub struct Inspection {
     pub findings: Vec<Finding>,
     /// What each view contributed.
     pub views: Vec<ViewRecord>,
+    /// The part that its code names, where the recipe has one and it could be read.
+    pub part_read: Option<Name>,
     /// How long the stages took, views added up; `total` is left to the station.
     pub timings: StageTimings,
     /// What a person should know of where parts have come to lie; empty if nothing.
@@ -90,6 +93,17 @@ pub enum SetupError {
         #[source]
         cause: Box<VisionError>,
     },
+    /// The code is looked for where the camera sees nothing.
+    #[error("recipe `{part_type}`, view `{view}`: the part's code cannot be looked for")]
+    Code {
+        /// The part type.
+        part_type: String,
+        /// The view.
+        view: String,
+        /// What does not fit.
+        #[source]
+        cause: Box<VisionError>,
+    },
 }
 
 /// One model's look at one view, for whoever wants more than the verdict.
@@ -125,6 +139,7 @@ impl Inspection {
             verdict,
             findings: Vec::new(),
             views: Vec::new(),
+            part_read: None,
             timings: StageTimings::default(),
             drifts: Vec::new(),
         }
@@ -173,15 +188,22 @@ impl Inspector {
     /// Judges one part from a capture for each view, in the recipe's order.
     ///
     /// Never fails: what goes wrong is the view's `Indeterminate` with a note. A missing capture
-    /// counts as no frame.
-    pub fn inspect(&mut self, captures: Vec<Capture>, now_utc: Timestamp) -> Inspection {
-        self.inspect_seen(captures, now_utc, &mut |_| {})
+    /// counts as no frame. The part's code is read only where the part was `announced`: a picture of
+    /// unknown origin need not show it.
+    pub fn inspect(
+        &mut self,
+        captures: Vec<Capture>,
+        announced: Option<&Name>,
+        now_utc: Timestamp,
+    ) -> Inspection {
+        self.inspect_seen(captures, announced, now_utc, &mut |_| {})
     }
 
     /// [`Self::inspect`], and shows each model's look at each view on the way.
     pub fn inspect_seen(
         &mut self,
         captures: Vec<Capture>,
+        announced: Option<&Name>,
         now_utc: Timestamp,
         see: &mut dyn FnMut(&Look<'_>),
     ) -> Inspection {
@@ -192,7 +214,7 @@ impl Inspector {
                 frame: Err((Reason::NoFrame, "no frame was taken".to_owned())),
                 took: Duration::ZERO,
             });
-            let (record, findings) = view.judge(capture, now_utc, &mut inspection.timings, see);
+            let (record, findings) = view.judge(capture, announced, now_utc, &mut inspection, see);
             inspection.drifts.extend(view.drift(&record));
             inspection.findings.extend(findings);
             inspection.verdict = inspection.verdict.worse(record.verdict);

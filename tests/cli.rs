@@ -7,6 +7,10 @@
 mod camera;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/code.rs"]
+mod code;
+#[path = "code/draw.rs"]
+mod code_drawing;
 #[path = "cli/live.rs"]
 mod live;
 #[path = "cli/model.rs"]

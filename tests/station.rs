@@ -7,6 +7,10 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "station/code.rs"]
+mod code;
+#[path = "code/draw.rs"]
+mod code_drawing;
 #[path = "station/control.rs"]
 mod control;
 #[path = "station/handshake.rs"]

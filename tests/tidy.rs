@@ -29,7 +29,7 @@ const ROOMS: [&str; 20] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 28] = [
+const CRATES: [(&str, &str); 29] = [
     ("anstream", "app"),
     ("aravis", "source"),
     ("axum", "web"),
@@ -56,6 +56,7 @@ const CRATES: [(&str, &str); 28] = [
     ("rumqttc", "publish"),
     ("rusqlite", "record"),
     ("rustls", "publish"),
+    ("rxing", "vision"),
     ("safetensors", "model"),
     ("sd_notify", "app"),
 ];

@@ -175,7 +175,7 @@ impl Scene {
     pub(crate) fn inspect(&mut self, frame: Frame, took: Duration) -> Inspection {
         let frame = Ok(frame);
         self.inspector
-            .inspect(vec![Capture { frame, took }], Timestamp::now())
+            .inspect(vec![Capture { frame, took }], None, Timestamp::now())
     }
 
     /// From a file to the verdict.
@@ -205,6 +205,7 @@ impl Scene {
                 deadline: now + Duration::from_mins(1),
             },
             verdict: inspection.verdict,
+            part_read: inspection.part_read,
             late: false,
             findings: inspection.findings,
             views: inspection.views,

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use taktgate::domain::{Frame, PointMm, PointPx};
-use taktgate::recipe::{Limit, PartLimit, Recipe, View, Zone};
+use taktgate::recipe::{Limit, PartCode, PartLimit, Recipe, View, Zone};
 use taktgate::source::read_picture;
 use taktgate::station::{Files, files_of};
 use taktgate::vision::{Picture, Place, PlaceKind, Registrar, draw_places, encode_png};
@@ -107,7 +107,7 @@ fn draw(
     let Some(picture) = given.as_ref().or_else(|| files.reference(view)) else {
         return Ok(None);
     };
-    let places = places(files, view, picture)?;
+    let places = places(files, (recipe, view), picture)?;
     let frame: Frame = picture.clone().into_frame(&view.camera, Instant::now())?;
     let banner = format!(
         "{} revision {}, view {}",
@@ -125,7 +125,11 @@ fn draw(
 }
 
 /// What is to be drawn, in pixels of the picture.
-fn places(files: &Files, view: &View, picture: &Picture) -> anyhow::Result<Vec<Place>> {
+fn places(
+    files: &Files,
+    (recipe, view): (&Recipe, &View),
+    picture: &Picture,
+) -> anyhow::Result<Vec<Place>> {
     let Some(calibration) = files.calibration(&view.camera) else {
         return Ok(Vec::new());
     };
@@ -138,6 +142,9 @@ fn places(files: &Files, view: &View, picture: &Picture) -> anyhow::Result<Vec<P
             "region",
             region.corners().to_vec(),
         ));
+    }
+    if let Some(region) = code_of(recipe, view).and_then(|code| code.region) {
+        places.push(place(PlaceKind::Code, "code", region.corners().to_vec()));
     }
     for zone in &view.zones {
         let Some(polygon) = &zone.polygon_mm else {
@@ -156,6 +163,12 @@ fn places(files: &Files, view: &View, picture: &Picture) -> anyhow::Result<Vec<P
         }
     }
     Ok(places)
+}
+
+/// The part's code, if this view shows it.
+fn code_of<'r>(recipe: &'r Recipe, view: &View) -> Option<&'r PartCode> {
+    let code = recipe.code.as_ref();
+    code.filter(|code| code.view == view.name)
 }
 
 fn place(kind: PlaceKind, label: &str, outline_px: Vec<PointPx>) -> Place {
@@ -195,6 +208,9 @@ fn print((recipe, view, drawing): &Shown<'_>) {
             fixture.shift_max_mm, fixture.turn_max_deg, fixture.score_min
         ));
     }
+    if let Some(code) = code_of(recipe, view) {
+        say(told(code));
+    }
     let mut limits = table(&[
         "zone",
         "class",
@@ -218,6 +234,25 @@ fn print((recipe, view, drawing): &Shown<'_>) {
         Some(path) => say(format_args!("drawn: {}", path.display())),
         None => say("not drawn: the view has no `reference`; give a picture with `--picture`"),
     }
+}
+
+fn told(code: &PartCode) -> String {
+    let place = code.region.map_or_else(
+        || "anywhere in the frame".to_owned(),
+        |region| {
+            format!(
+                "in the {} x {} px at ({}, {})",
+                region.width, region.height, region.x, region.y
+            )
+        },
+    );
+    let field = code.field.as_ref();
+    let field = field.map_or_else(String::new, |field| format!(", by its field {field}"));
+    format!(
+        "a {} {place} {} the part{field}",
+        code.kind.name(),
+        code.role.word()
+    )
 }
 
 /// The zone's own limits, and those of its set that no own one replaces.
@@ -293,6 +328,12 @@ fn json_of((recipe, view, drawing): &Shown<'_>) -> Value {
         "view": view.name,
         "camera": view.camera,
         "models": view.models,
+        "code": code_of(recipe, view).map(|code| json!({
+            "kind": code.kind.name(),
+            "region_px": code.region.map(|it| [it.x, it.y, it.width, it.height]),
+            "part": code.role.word(),
+            "field": code.field,
+        })),
         "limits": limits.collect::<Vec<_>>(),
         "part_limits": part_limits.collect::<Vec<_>>(),
         "drawing": drawing,

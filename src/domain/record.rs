@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Finding, Placement, Trigger, Verdict};
+use super::{Finding, Name, Placement, Trigger, Verdict};
 
 /// A recipe, model package or calibration, as it was used: name, version and the hash of its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub struct StageTimings {
     pub capture: Duration,
     /// Fitness of the image.
     pub fitness: Duration,
-    /// Finding the part, colour, undistort, crop, resize, normalise.
+    /// Finding the part, reading its code, colour, undistort, crop, resize, normalise.
     pub prepare: Duration,
     /// The model's run.
     pub infer: Duration,
@@ -111,6 +111,8 @@ pub struct InspectionRecord {
     pub station: String,
     /// What was asked.
     pub trigger: Trigger,
+    /// The part that the code on it names, where the recipe has one and it could be read.
+    pub part_read: Option<Name>,
     /// What was found.
     pub verdict: Verdict,
     /// Whether the answer came after the deadline had been answered: recorded, never published as a verdict.

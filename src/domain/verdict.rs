@@ -42,11 +42,13 @@ pub enum Reason {
     Sequence,
     /// The station was not taking parts: not started, halted, or stopped while the part was open.
     NotReady,
+    /// The code on the part names another part than the line announced, or could not be read.
+    Identity,
 }
 
 impl Reason {
     /// All reasons in the order of their wire codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Deadline,
         Self::NoFrame,
         Self::ImageUnfit,
@@ -60,6 +62,7 @@ impl Reason {
         Self::NoRecipe,
         Self::Sequence,
         Self::NotReady,
+        Self::Identity,
     ];
 
     /// The number used in the PLC block: 1 for the first of [`Self::ALL`], 0 is kept for no reason.
@@ -87,6 +90,7 @@ impl Reason {
             Self::NoRecipe => "no_recipe",
             Self::Sequence => "sequence",
             Self::NotReady => "not_ready",
+            Self::Identity => "identity",
         }
     }
 }

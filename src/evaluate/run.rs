@@ -112,12 +112,13 @@ impl Run {
             took: started.elapsed(),
         };
         let (mut seen, mut n_looks) = (Seen::default(), 0);
-        let inspection = inspector.inspect_seen(vec![capture], Timestamp::now(), &mut |look| {
-            if n_looks == method.model {
-                seen = self.see(look, picture, method);
-            }
-            n_looks += 1;
-        });
+        let inspection =
+            inspector.inspect_seen(vec![capture], None, Timestamp::now(), &mut |look| {
+                if n_looks == method.model {
+                    seen = self.see(look, picture, method);
+                }
+                n_looks += 1;
+            });
         let mut timings = inspection.timings;
         timings.total = timings.capture
             + timings.fitness

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::drift::Drift;
-use super::{Capture, Look, SetupError, ViewParts, with_causes};
+use super::identity::{self, Identity};
+use super::{Capture, Inspection, Look, SetupError, ViewParts, with_causes};
 use crate::calibration::{Calibration, CalibrationFault, Placed};
 use crate::config::hex;
 use crate::domain::{
-    Detection, Finding, Frame, ItemVersion, Placement, PointPx, Reason, SizePx, StageTimings,
+    Detection, Finding, Frame, ItemVersion, Name, Placement, PointPx, Reason, SizePx, StageTimings,
     Verdict, ViewRecord,
 };
 use crate::judge;
 use crate::model::{Detector, ModelError};
-use crate::recipe::{Recipe, Step, View};
+use crate::recipe::{PartCode, Recipe, Step, View};
 use crate::vision::{self, FlatField, Preparer, Registrar, VisionError};
 
 /// A view, ready to judge its frames.
@@ -25,6 +26,8 @@ pub(super) struct ViewInspector {
     flat_field: Option<FlatField>,
     // Where parts are found first.
     registrar: Option<Registrar>,
+    // Where the part's code is seen.
+    code: Option<PartCode>,
     drift: Drift,
     models: Vec<Model>,
     fingerprint_before: Option<[u8; 32]>,
@@ -48,6 +51,8 @@ struct Fault {
 struct Course<'a> {
     record: &'a mut ViewRecord,
     timings: &'a mut StageTimings,
+    announced: Option<&'a Name>,
+    identity: Identity,
     see: &'a mut dyn FnMut(&Look<'_>),
 }
 
@@ -60,6 +65,7 @@ impl ViewInspector {
             cause: Box::new(cause),
         };
         let registrar = registrar_of(view, &parts).map_err(unprepared)?;
+        let code = identity::code_of(recipe, view, parts.calibration.image_size)?;
         let model = |detector: Arc<dyn Detector>| Model {
             tensor: vec![0.0; detector.package().tensor_length()],
             detector,
@@ -70,6 +76,7 @@ impl ViewInspector {
             calibration: parts.calibration,
             flat_field: parts.flat_field,
             registrar,
+            code,
             drift: Drift::default(),
             models: parts.detectors.into_iter().map(model).collect(),
             fingerprint_before: None,
@@ -108,28 +115,45 @@ impl ViewInspector {
     pub(super) fn judge(
         &mut self,
         capture: Capture,
+        announced: Option<&Name>,
         now_utc: Timestamp,
-        timings: &mut StageTimings,
+        inspection: &mut Inspection,
         see: &mut dyn FnMut(&Look<'_>),
     ) -> (ViewRecord, Vec<Finding>) {
-        timings.capture += capture.took;
+        inspection.timings.capture += capture.took;
         let mut record = self.record();
         let mut course = Course {
             record: &mut record,
-            timings,
+            timings: &mut inspection.timings,
+            announced,
+            identity: Identity::default(),
             see,
         };
-        match self.inspect(capture, now_utc, &mut course) {
+        let outcome = self.inspect(capture, now_utc, &mut course);
+        let identity = course.identity;
+        let findings = match outcome {
             Ok((findings, verdict)) => {
                 record.verdict = verdict;
-                (record, findings)
+                findings
             }
             Err(Fault { reason, note }) => {
                 record.verdict = Verdict::Indeterminate(reason);
                 record.note = note;
-                (record, Vec::new())
+                Vec::new()
+            }
+        };
+        if identity.part_read.is_some() {
+            inspection.part_read = identity.part_read;
+        }
+        if let Some(note) = identity.doubt {
+            // Before any other doubt: what was found may be another part's.
+            record.verdict = Verdict::Indeterminate(Reason::Identity).worse(record.verdict);
+            let others = std::mem::replace(&mut record.note, note);
+            if !others.is_empty() {
+                record.note = format!("{}; {others}", record.note);
             }
         }
+        (record, findings)
     }
 
     /// Where the view's parts have come to lie, if a person should know.
@@ -174,6 +198,11 @@ impl ViewInspector {
                 registrar.find(&frame)
             })?),
         };
+        if let (Some(code), Some(announced)) = (&self.code, course.announced) {
+            course.identity = timed(&mut course.timings.prepare, || {
+                identity::read(code, &frame, placed.as_ref(), announced)
+            });
+        }
         let placement = placed.map(|placed| placed.placement);
         course.record.placement = placement;
         let (mut findings, mut verdicts) = (Vec::new(), Vec::new());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Finding, InspectionRecord, Reason, Sequence, Verdict};
+use crate::domain::{Finding, InspectionRecord, Name, Reason, Sequence, Verdict};
 use crate::record::{GradeWord, ReasonWord, VerdictWord, fields};
 
 use super::payload::{PayloadError, RECORD_MAX, SCHEMA, parse, to_json};
@@ -30,6 +30,14 @@ pub struct VerdictPayload {
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "fields::NameText")]
     pub part_id: String,
+    /// The part that the code on it names, where the recipe has one and it could be read.
+    #[serde(
+        default,
+        deserialize_with = "fields::name_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<fields::NameText>")]
+    pub part_id_read: Option<String>,
     /// Its type.
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "fields::NameText")]
@@ -120,6 +128,7 @@ impl VerdictPayload {
             station: record.station.clone(),
             sequence: record.trigger.sequence,
             part_id: record.trigger.part.to_string(),
+            part_id_read: record.part_read.as_ref().map(Name::to_string),
             part_type: record.trigger.part_type.to_string(),
             verdict: record.verdict.word().to_owned(),
             result_code: record.verdict.opc_code(),

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::code::CodeFile;
 use super::fixture::FixtureFile;
 use super::limits::{
     LimitSetsFile, LimitsFile, PartLimitFile, Written, check_limits, check_part_limit,
@@ -31,6 +32,8 @@ struct RecipeFile {
     limit_sets_from: Option<PathBuf>,
     #[serde(default)]
     part_limits: BTreeMap<String, PartLimitFile>,
+    #[serde(default, deserialize_with = "super::code::one_table")]
+    code: Option<CodeFile>,
 }
 
 /// Limits that zones share, by name: as written, and checked.
@@ -141,13 +144,15 @@ pub(super) fn parse(path: &Path, text: &str, read: &mut Read<'_>) -> Result<Reci
         (class.clone(), check_part_limit(&at, limit, &mut checks))
     });
     let part_limits = part_limits.collect();
-    let views = file
+    let views: Vec<View> = file
         .views
         .into_iter()
         .map(|view| check_view(path, view, &sets, &mut checks))
         .collect();
+    let code = file.code.map(|code| code.check(&views, &mut checks));
     let recipe = part_type.map(|part_type| {
         let mut recipe = Recipe::sealed(part_type, file.revision, (views, part_limits), text);
+        recipe.code = code;
         if let Some(text) = also_read {
             recipe.include(text.as_bytes());
         }
@@ -200,22 +205,8 @@ fn check_view(path: &Path, file: ViewFile, sets: &Sets, checks: &mut Checks) -> 
     checks.take(format!("{at}.name"), Name::new(&file.name));
     checks.take(format!("{at}.camera"), Name::new(&file.camera));
     let disagreement = check_models(&at, &file, checks);
-    let region = file.region_px.map(|[x, y, width, height]| {
-        for (key, value, min) in [
-            ("left", x, 0.0),
-            ("top", y, 0.0),
-            ("width", width, 8.0),
-            ("height", height, 8.0),
-        ] {
-            checks.range(format!("{at}.region_px {key}"), value, min, 100_000.0);
-        }
-        RectPx {
-            x,
-            y,
-            width,
-            height,
-        }
-    });
+    let region = file.region_px;
+    let region = region.map(|region| check_region(&at, region, checks));
     if file.zones.is_empty() {
         checks.say(format!(
             "`{at}` has no zone; write at least one `[[views.zones]]` with limits"
@@ -246,6 +237,25 @@ fn check_view(path: &Path, file: ViewFile, sets: &Sets, checks: &mut Checks) -> 
         models: [file.model].into_iter().chain(file.second_model).collect(),
         disagreement,
         outside_zones: file.outside_zones,
+    }
+}
+
+/// A region of a frame: left, top, width, height.
+pub(super) fn check_region(at: &str, region: [f64; 4], checks: &mut Checks) -> RectPx {
+    let [x, y, width, height] = region;
+    for (key, value, min) in [
+        ("left", x, 0.0),
+        ("top", y, 0.0),
+        ("width", width, 8.0),
+        ("height", height, 8.0),
+    ] {
+        checks.range(format!("{at}.region_px {key}"), value, min, 100_000.0);
+    }
+    RectPx {
+        x,
+        y,
+        width,
+        height,
     }
 }
 

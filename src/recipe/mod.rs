@@ -1,5 +1,6 @@
 //! What to look for on a part type: views, preparation, fitness and limits, as written and checked.
 
+mod code;
 mod file;
 mod fixture;
 mod limits;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{ConfigError, sha256_hex};
 use crate::domain::{ItemVersion, Name, PointMm, RectPx};
 
+pub use code::{CodeKind, CodeRole, CodeText, PartCode};
 pub use fixture::Fixture;
 pub use steps::{FitnessLimits, Step};
 
@@ -28,6 +30,8 @@ pub struct Recipe {
     /// What is tolerated on the whole part, all views together, by class; [`ANY_CLASS`] stands for all
     /// classes together.
     pub part_limits: Vec<(String, PartLimit)>,
+    /// The code that says which part it is, where parts have one.
+    pub code: Option<PartCode>,
     sha256: String,
 }
 
@@ -151,6 +155,12 @@ impl Recipe {
         file::parse(path, text, &mut read)
     }
 
+    /// Whether the code on the part must be that of the part which was announced.
+    pub fn confirms_part(&self) -> bool {
+        let role = self.code.as_ref().map(|code| code.role);
+        role == Some(CodeRole::Confirms)
+    }
+
     /// How records name it.
     pub fn version(&self) -> ItemVersion {
         ItemVersion {
@@ -176,6 +186,7 @@ impl Recipe {
             revision,
             views,
             part_limits,
+            code: None,
             sha256: sha256_hex(text.as_bytes()),
         }
     }

@@ -52,6 +52,14 @@ pub struct RecordForm {
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "fields::NameText")]
     pub part_id: String,
+    /// The part that the code on it names, where the recipe has one and it could be read.
+    #[serde(
+        default,
+        deserialize_with = "fields::name_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<fields::NameText>")]
+    pub part_id_read: Option<String>,
     /// Its type.
     #[serde(deserialize_with = "fields::name")]
     #[schemars(with = "fields::NameText")]
@@ -211,7 +219,7 @@ pub struct TimingsForm {
     pub capture_ms: f64,
     /// Fitness of the image.
     pub fitness_ms: f64,
-    /// Finding the part, colour, undistort, crop, resize, normalise.
+    /// Finding the part, reading its code, colour, undistort, crop, resize, normalise.
     pub prepare_ms: f64,
     /// The model's run.
     pub infer_ms: f64,
@@ -279,6 +287,7 @@ impl RecordForm {
             station: record.station.clone(),
             sequence: trigger.sequence,
             part_id: trigger.part.to_string(),
+            part_id_read: record.part_read.as_ref().map(Name::to_string),
             part_type: trigger.part_type.to_string(),
             lot: trigger.lot.as_ref().map(Name::to_string),
             supplier: trigger.supplier.as_ref().map(Name::to_string),

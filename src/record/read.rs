@@ -16,7 +16,7 @@ use crate::domain::{Name, Sequence, Verdict};
 pub struct RecordFilter {
     /// Only this sequence number.
     pub sequence: Option<Sequence>,
-    /// Only this part.
+    /// Only this part, announced or read from its code.
     pub part: Option<String>,
     /// Only this lot.
     pub lot: Option<String>,
@@ -153,7 +153,7 @@ impl RecordReader {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let wanted: [(&str, Option<&dyn ToSql>); 9] = [
             ("sequence = ?", some(filter.sequence.as_ref())),
-            ("part = ?", some(filter.part.as_ref())),
+            ("(part = ? OR part_read = ?)", some(filter.part.as_ref())),
             ("lot = ?", some(filter.lot.as_ref())),
             ("supplier = ?", some(filter.supplier.as_ref())),
             ("verdict = ?", some(verdict.as_ref())),
@@ -168,7 +168,8 @@ impl RecordReader {
             if let Some(value) = value {
                 statement.push_str(" AND ");
                 statement.push_str(condition);
-                values.push(value);
+                let n_places = condition.matches('?').count();
+                values.extend(std::iter::repeat_n(value, n_places));
             }
         }
         if filter.held {

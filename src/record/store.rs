@@ -72,15 +72,16 @@ impl RecordStore {
         let columns = Columns::of(&form);
         transaction
             .prepare_cached(
-                "INSERT INTO record (id, sequence, part, part_type, lot, supplier, decided_at,
+                "INSERT INTO record (id, sequence, part, part_read, part_type, lot, supplier, decided_at,
                  verdict, reason, late, json, sha256)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
                     columns.id,
                     columns.sequence,
                     columns.part,
+                    columns.part_read,
                     columns.part_type,
                     columns.lot,
                     columns.supplier,

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The number of the tables below; a changed table gets the next one.
-pub const STORE_SCHEMA: i64 = 2;
+pub const STORE_SCHEMA: i64 = 3;
 
 /// What a store of schema 1 has.
 // `AUTOINCREMENT` never gives a row number twice, so that cut-off last rows are noticed.
@@ -68,6 +68,16 @@ const RETENTION: &str = "
     CREATE INDEX removal_after_row ON removal (after_row);
 ";
 
+/// What schema 3 has more: the part that the code on it names, to be searched like the announced one.
+const PART_READ: &str = "
+    ALTER TABLE record ADD COLUMN part_read TEXT;
+    CREATE INDEX record_part_read ON record (part_read) WHERE part_read IS NOT NULL;
+";
+
+/// A record table of today for a reader of an older store, whose records name no part read.
+const PART_READ_STAND_IN: &str =
+    "CREATE TEMP VIEW record AS SELECT *, NULL AS part_read FROM main.record;";
+
 /// The images that the records of a store of schema 1 name. Text that is no JSON any more names none.
 const IMAGES_OF_RECORDS: &str = "
     INSERT OR IGNORE INTO image (row, path, decided_at, state, bytes)
@@ -79,28 +89,34 @@ const IMAGES_OF_RECORDS: &str = "
 
 /// The tables of a new store.
 pub(super) fn all() -> String {
-    format!("{RECORDS}{RETENTION}")
+    format!("{RECORDS}{RETENTION}{PART_READ}")
 }
 
 /// Brings an older store to [`STORE_SCHEMA`], whole or not at all; records stay as they are.
 pub(super) fn migrate(connection: &Connection, found: i64) -> rusqlite::Result<()> {
-    if found != 1 {
-        return Ok(());
-    }
+    let of_schema_1 = format!("{RETENTION} {IMAGES_OF_RECORDS}");
+    let steps = match found {
+        1 => format!("{of_schema_1} {PART_READ}"),
+        2 => PART_READ.to_owned(),
+        _ => return Ok(()),
+    };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN IMMEDIATE;
-         {RETENTION} {IMAGES_OF_RECORDS} PRAGMA user_version = {STORE_SCHEMA}; COMMIT;"
+         {steps} PRAGMA user_version = {STORE_SCHEMA}; COMMIT;"
     ))
 }
 
 /// Lets a reader of an older store ask as if it had today's tables; the file stays as it is.
 pub(super) fn stand_in(connection: &Connection, found: i64) -> rusqlite::Result<()> {
-    if found != 1 {
-        return Ok(());
+    if found == 1 {
+        let tables = RETENTION
+            .replace("CREATE TABLE ", "CREATE TEMP TABLE ")
+            .replace("CREATE INDEX ", "CREATE INDEX temp.")
+            .replace(" REFERENCES record (row)", "");
+        connection.execute_batch(&tables)?;
     }
-    let tables = RETENTION
-        .replace("CREATE TABLE ", "CREATE TEMP TABLE ")
-        .replace("CREATE INDEX ", "CREATE INDEX temp.")
-        .replace(" REFERENCES record (row)", "");
-    connection.execute_batch(&tables)
+    if found < STORE_SCHEMA {
+        connection.execute_batch(PART_READ_STAND_IN)?;
+    }
+    Ok(())
 }

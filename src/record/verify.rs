@@ -60,6 +60,7 @@ impl Link {
                 id: row.get("id")?,
                 sequence: row.get("sequence")?,
                 part: row.get("part")?,
+                part_read: row.get("part_read")?,
                 part_type: row.get("part_type")?,
                 lot: row.get("lot")?,
                 supplier: row.get("supplier")?,

@@ -252,6 +252,7 @@ impl Live {
         let mut timings = inspection.timings;
         timings.total = trigger.arrived_at.elapsed();
         InspectionRecord {
+            part_read: inspection.part_read,
             id: Uuid::now_v7().to_string(),
             station: self.station.name.clone(),
             clock_stepped_s: self.wall.stepped_s_since(trigger.arrived_at),

@@ -9,7 +9,7 @@ use crate::calibration::Calibration;
 use crate::config::{ConfigError, Mistakes};
 use crate::inspect::{Inspector, ViewParts, with_causes};
 use crate::model::{Detector, LoadReport, ModelPackage, OnnxDetector, Runtime};
-use crate::recipe::{Recipe, Step, View};
+use crate::recipe::{PartCode, Recipe, Step, View};
 use crate::source::read_picture;
 use crate::vision::{FlatField, Picture};
 
@@ -103,6 +103,12 @@ pub fn files_of(station: &Station) -> Result<Files, StationError> {
         files.add_parts_of(view, station, &mut mistakes);
     }
     for recipe in &mut recipes {
+        if !matches!(station.trigger, TriggerConfig::Mqtt) && recipe.confirms_part() {
+            mistakes.push(format!(
+                "recipe `{}`: its code is to confirm the part that the line announces, but `[trigger]` lets the station announce its parts itself; write `part = \"gives\"`",
+                recipe.part_type
+            ));
+        }
         files.add_references_of(recipe, &mut mistakes);
     }
     files.recipes = recipes;
@@ -241,7 +247,9 @@ impl Files {
     /// Replaces the calibrations by a bare scale, so that pictures of any size and camera can be
     /// judged; steps and places that need a calibrated camera are left out and named.
     pub fn without_calibration(&mut self, mm_per_px: f64) -> Vec<String> {
-        let mut left_out = Vec::new();
+        let codes = self.recipes.iter_mut().filter_map(|one| one.code.take());
+        let of_code = |code: PartCode| format!("view `{}`: the part's code", code.view);
+        let mut left_out: Vec<String> = codes.map(of_code).collect();
         for view in self.recipes.iter_mut().flat_map(|recipe| &mut recipe.views) {
             let scale = Calibration::scale_only(&view.camera, mm_per_px);
             self.calibrations.insert(view.camera.clone(), (scale, None));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::domain::{Frame, InspectionRecord, Name, Trigger};
 use crate::inspect::{Capture, Inspector, with_causes};
@@ -113,7 +114,9 @@ impl Replay {
             },
             took: arrived_at.elapsed(),
         };
-        let inspection = self.inspector.inspect(vec![capture], arrived_at_utc);
+        let announced = announced(&path);
+        let inspection =
+            (self.inspector).inspect(vec![capture], announced.as_ref(), arrived_at_utc);
         let inspection = self.doubt.settle(inspection);
         let mut timings = inspection.timings;
         timings.total = arrived_at.elapsed();
@@ -123,7 +126,7 @@ impl Replay {
             station: self.station.clone(),
             trigger: Trigger {
                 sequence: self.n_done,
-                part: part_name(&path, self.n_done),
+                part: announced.unwrap_or_else(|| part_name(&path, self.n_done)),
                 part_type: recipe.part_type.clone(),
                 lot: None,
                 supplier: None,
@@ -132,6 +135,7 @@ impl Replay {
                 deadline: arrived_at + NO_DEADLINE,
             },
             verdict: inspection.verdict,
+            part_read: inspection.part_read,
             late: false,
             findings: inspection.findings,
             views: inspection.views,
@@ -167,13 +171,26 @@ impl Iterator for Replay {
     }
 }
 
-// The file's name without extension; one that is no name of a part is counted instead.
+/// The part that a picture shows, which is its file's name without the ending. The archive's pictures are
+/// named after their record instead (`<id>-<view>`): of them it is not known here.
+fn announced(path: &Path) -> Option<Name> {
+    let stem = stem(path);
+    let record_id = stem.get(..Hyphenated::LENGTH);
+    if record_id.is_some_and(|id| Uuid::try_parse(id).is_ok()) {
+        return None;
+    }
+    Name::new(stem).ok()
+}
+
+// One that is no name of a part is counted instead.
 fn part_name(path: &Path, count: u32) -> Name {
-    let stem = path
-        .file_stem()
+    Name::new(stem(path)).unwrap_or_else(|_| counted(count))
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem()
         .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
-    Name::new(stem).unwrap_or_else(|_| counted(count))
+        .unwrap_or_default()
 }
 
 #[expect(clippy::expect_used, reason = "digits and letters are a name")]
@@ -205,11 +222,15 @@ pub fn stable_line(replayed: &Replayed) -> serde_json::Value {
         .map(|view| view.note.as_str())
         .filter(|note| !note.is_empty())
         .collect();
-    serde_json::json!({
+    let mut line = serde_json::json!({
         "picture": replayed.path.file_name().map(|name| name.to_string_lossy()),
         "verdict": record.verdict.word(),
         "reason": record.verdict.reason().map(crate::domain::Reason::word),
         "notes": notes,
         "findings": findings,
-    })
+    });
+    if let (Some(part), Some(line)) = (&record.part_read, line.as_object_mut()) {
+        line.insert("part_id_read".to_owned(), part.as_str().into());
+    }
+    line
 }

@@ -334,7 +334,7 @@ impl Worker {
             &trigger,
             capture_until(&trigger),
         );
-        let mut inspection = inspector.inspect(captures, now_utc);
+        let mut inspection = inspector.inspect(captures, Some(&trigger.part), now_utc);
         let took = began.elapsed();
         // A second look takes as long as the first; one that would come too late is not begun.
         let has_time = Instant::now() + took + took / SPARE_SHARE < trigger.deadline;
@@ -345,7 +345,7 @@ impl Worker {
                 &trigger,
                 trigger.deadline,
             );
-            let second = inspector.inspect(again.0, now_utc);
+            let second = inspector.inspect(again.0, Some(&trigger.part), now_utc);
             inspection = second_look(&inspection, second);
             frames = again.1;
         }

@@ -24,6 +24,8 @@ pub enum PlaceKind {
     Zone,
     /// By what a part is found.
     Mark,
+    /// Where the part's code is looked for.
+    Code,
 }
 
 /// A place to draw.
@@ -37,7 +39,7 @@ pub struct Place {
     pub outline_px: Vec<PointPx>,
 }
 
-/// Draws places over a picture: the region white, marks amber, each zone in a colour of its own.
+/// Draws places over a picture: the region white, marks and code amber, each zone in a colour of its own.
 ///
 /// # Errors
 /// [`VisionError::OpenCv`] if OpenCV refuses.
@@ -51,7 +53,7 @@ fn drawn(frame: &Frame, places: &[Place], banner: &str) -> opencv::Result<Pictur
     let mut colours = ZONES.iter().cycle();
     let mut ink = |kind| match kind {
         PlaceKind::Region => WHITE,
-        PlaceKind::Mark => AMBER,
+        PlaceKind::Mark | PlaceKind::Code => AMBER,
         PlaceKind::Zone => colours.next().copied().unwrap_or(GREY),
     };
     let inked: Vec<_> = places

@@ -10,6 +10,7 @@ mod antialias;
 mod board;
 mod board_fit;
 mod canvas;
+mod code;
 mod decode;
 mod draw;
 mod draw_places;
@@ -41,6 +42,7 @@ mod yuyv;
 
 pub use board::{NoBoard, Sighting, find_board};
 pub use board_fit::{FittedView, LensFit, fit_lens};
+pub use code::read_code;
 pub use decode::{DecodeError, DecodeLimits, Picture, decode};
 pub use draw::draw_findings;
 pub use draw_places::{Place, PlaceKind, draw_places};

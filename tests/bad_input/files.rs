@@ -340,7 +340,7 @@ fn a_recipe_file_that_cannot_be_read() {
       |
     3 | revison = 3
       | ^^^^^^^
-    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`
+    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`, `code`
     ");
     assert_snapshot!(recipe("revision = 3", "revision = -3"), @"
     cannot understand `file.toml`: TOML parse error at line 3, column 12
@@ -423,6 +423,54 @@ fn what_a_recipe_looks_at() {
       - `views.top.region_px left = -1` is out of range; write 0 to 100000
       - `views.top.region_px width = 7` is out of range; write 8 to 100000
       - `views.top.region_px height = NaN` is out of range; write 8 to 100000
+    ");
+}
+
+#[test]
+fn what_code_a_recipe_reads() {
+    let code = |lines: &str| recipe("[[views]]", &format!("[code]\n{lines}\n[[views]]"));
+    let good = "view = \"top\"\nkind = \"qr\"\npart = \"gives\"";
+    assert_snapshot!(code(&good.replace("top", "side")), @"`file.toml`: `code.view = side` is no view of this recipe; it has `top`");
+    assert_snapshot!(code(&good.replace("qr", "barcode")), @r#"
+    cannot understand `file.toml`: TOML parse error at line 7, column 8
+      |
+    7 | kind = "barcode"
+      |        ^^^^^^^^^
+    unknown variant `barcode`, expected `data_matrix` or `qr`
+    "#);
+    assert_snapshot!(code(&good.replace("gives", "names")), @r#"
+    cannot understand `file.toml`: TOML parse error at line 8, column 8
+      |
+    8 | part = "names"
+      |        ^^^^^^^
+    unknown variant `names`, expected `confirms` or `gives`
+    "#);
+    assert_snapshot!(code(&format!("{good}\nregion_px = [0, -1, 7, 9]\nfield = \"(21)\"")), @"
+    `file.toml`: 3 mistakes
+      - `code.field = (21)` is no mark of a field; write 1 to 8 letters and digits, for example `S` or `21`
+      - `code.region_px top = -1` is out of range; write 0 to 100000
+      - `code.region_px width = 7` is out of range; write 8 to 100000
+    ");
+    assert_snapshot!(code(&format!("{good}\nprefix = \"S\"")), @r#"
+    cannot understand `file.toml`: TOML parse error at line 9, column 1
+      |
+    9 | prefix = "S"
+      | ^^^^^^
+    unknown field `prefix`, expected one of `view`, `kind`, `region_px`, `part`, `field`
+    "#);
+    assert_snapshot!(code("view = \"top\""), @"
+    cannot understand `file.toml`: TOML parse error at line 5, column 1
+      |
+    5 | [code]
+      | ^^^^^^
+    missing field `kind`
+    ");
+    assert_snapshot!(recipe("[[views]]", &format!("[[code]]\n{good}\n[[views]]")), @"
+    cannot understand `file.toml`: TOML parse error at line 5, column 1
+      |
+    5 | [[code]]
+      | ^^^^^^^^
+    invalid type: sequence, expected one table `[code]`: a part is known by one code
     ");
 }
 

@@ -87,7 +87,7 @@ fn a_store_of_another_program_or_of_a_later_taktgate_is_refused_and_left_as_it_w
     assert_snapshot!(refused(|bytes| bytes[60..64].copy_from_slice(&9_u32.to_be_bytes())), @"
     exit 1
     --- stderr
-    error: the record store `st-07/data/records.sqlite` has schema 9, this program knows 2; use the newer taktgate (nothing was changed)
+    error: the record store `st-07/data/records.sqlite` has schema 9, this program knows 3; use the newer taktgate (nothing was changed)
     ");
     assert_snapshot!(refused(|bytes| bytes[68..72].fill(0)), @"
     exit 1

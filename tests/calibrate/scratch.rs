@@ -227,7 +227,7 @@ impl House {
     fn inspect(&self, inspector: &mut Inspector, plate: &Plate) -> Inspection {
         let frame = read_frame("cam-1", &self.path("frames").join(&plate.picture)).unwrap();
         let (frame, took) = (Ok(frame), Duration::ZERO);
-        inspector.inspect(vec![Capture { frame, took }], Timestamp::now())
+        inspector.inspect(vec![Capture { frame, took }], None, Timestamp::now())
     }
     /// The same verdicts from the binary and the files alone.
     fn replay(&self, station: &str, plates: &[Plate]) {

@@ -161,7 +161,7 @@ fn every_mistake_of_every_file_is_said_at_once() {
       |
     3 | revison = 3
       | ^^^^^^^
-    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`
+    unknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`, `code`
 
     error: view `top` looks through camera `cam-2`, which the station does not have; add it under `[[cameras]]`
     "#);
@@ -173,7 +173,7 @@ fn every_mistake_stands_in_the_json_too() {
     assert_snapshot!(scene.taktgate(&["check", "st-07", "--json"]), @r#"
     exit 3
     --- stdout
-    {"checked":["station: st-07","camera cam-1: opens"],"good":false,"mistakes":["`st-07/../models/broken-hash/1.0.0` is no sound model package:\n- `onnx = \"model.onnx\"`: SHA-256 is [SHA256] where the manifest has [SHA256]: the file was changed or cut off; copy or export the package again","`st-07/again.toml`: a second recipe for `bracket`","`st-07/calibration/cam-1.toml`: `image_size_px height = 0` is out of range; write 8 to 100000","cannot read `st-07/../models/anomaly/2.0.0/manifest.toml`; a model package is a folder with a `manifest.toml`: No such file or directory (os error 2)","cannot read `st-07/absent.toml`: No such file or directory (os error 2)","cannot read `st-07/calibration/cam-2.toml`: No such file or directory (os error 2)","cannot understand `st-07/typo.toml`: TOML parse error at line 3, column 1\n  |\n3 | revison = 3\n  | ^^^^^^^\nunknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`\n","view `top` looks through camera `cam-2`, which the station does not have; add it under `[[cameras]]`"]}
+    {"checked":["station: st-07","camera cam-1: opens"],"good":false,"mistakes":["`st-07/../models/broken-hash/1.0.0` is no sound model package:\n- `onnx = \"model.onnx\"`: SHA-256 is [SHA256] where the manifest has [SHA256]: the file was changed or cut off; copy or export the package again","`st-07/again.toml`: a second recipe for `bracket`","`st-07/calibration/cam-1.toml`: `image_size_px height = 0` is out of range; write 8 to 100000","cannot read `st-07/../models/anomaly/2.0.0/manifest.toml`; a model package is a folder with a `manifest.toml`: No such file or directory (os error 2)","cannot read `st-07/absent.toml`: No such file or directory (os error 2)","cannot read `st-07/calibration/cam-2.toml`: No such file or directory (os error 2)","cannot understand `st-07/typo.toml`: TOML parse error at line 3, column 1\n  |\n3 | revison = 3\n  | ^^^^^^^\nunknown field `revison`, expected one of `schema`, `part_type`, `revision`, `views`, `limit_sets`, `limit_sets_from`, `part_limits`, `code`\n","view `top` looks through camera `cam-2`, which the station does not have; add it under `[[cameras]]`"]}
     "#);
 }
 

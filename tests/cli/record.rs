@@ -43,6 +43,7 @@ fn record(n: u32) -> InspectionRecord {
             5 => Verdict::Indeterminate(Reason::Doubtful),
             _ => Verdict::Ok,
         },
+        part_read: None,
         late: false,
         findings: vec![],
         views: vec![],
@@ -176,7 +177,7 @@ fn forged_stores_are_found_and_the_place_is_named() {
     --- stderr
     error: a record is missing before record `id-4` (row 4)
     ");
-    assert_snapshot!(Recorded::new().forged("INSERT INTO record SELECT 9, 'forged', sequence, part, part_type, lot, supplier, decided_at, verdict, reason, late, json, sha256 FROM record WHERE row = 2"), @"
+    assert_snapshot!(Recorded::new().forged("INSERT INTO record SELECT 9, 'forged', sequence, part, part_type, lot, supplier, decided_at, verdict, reason, late, json, sha256, part_read FROM record WHERE row = 2"), @"
     exit 3
     --- stdout
     ┌─┬─┐

@@ -152,6 +152,7 @@ impl Station {
             station: "st-07".to_owned(),
             trigger,
             verdict,
+            part_read: None,
             late: false,
             findings: Vec::new(),
             views: Vec::new(),

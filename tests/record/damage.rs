@@ -105,8 +105,8 @@ fn an_empty_directory_and_a_half_made_store_give_a_new_one() {
 #[test]
 fn a_newer_schema_is_refused() {
     let (home, path) = filled(1);
-    tamper(&path, "PRAGMA user_version = 3");
-    insta::assert_snapshot!(refusal(home.path(), &path), @"the record store `HOME/records.db` has schema 3, this program knows 2; use the newer taktgate (nothing was changed)");
+    tamper(&path, "PRAGMA user_version = 4");
+    insta::assert_snapshot!(refusal(home.path(), &path), @"the record store `HOME/records.db` has schema 4, this program knows 3; use the newer taktgate (nothing was changed)");
 }
 
 #[cfg(unix)]

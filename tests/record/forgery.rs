@@ -25,6 +25,7 @@ fn the_first_changed_record_is_named() {
     insta::assert_snapshot!(found(verdict), @"2 good, then: record `id-0003` (row 3) was changed");
     insta::assert_snapshot!(found("UPDATE record SET verdict = 'ng' WHERE row = 4"), @"3 good, then: record `id-0004` (row 4) was changed");
     insta::assert_snapshot!(found("UPDATE record SET part = 'x' WHERE row = 6"), @"5 good, then: record `id-0006` (row 6) was changed");
+    insta::assert_snapshot!(found("UPDATE record SET part_read = 'x' WHERE row = 5"), @"4 good, then: record `id-0005` (row 5) was changed");
     insta::assert_snapshot!(found("UPDATE record SET json = '{}' WHERE row = 1"), @"0 good, then: record `id-0001` (row 1) was changed");
     insta::assert_snapshot!(found("UPDATE record SET sha256 = 'ab' WHERE row = 2"), @"1 good, then: record `id-0002` (row 2) was changed");
 }
@@ -44,7 +45,7 @@ fn an_inserted_record_is_named() {
     let copy = |row: &str, from: u32| {
         format!(
             "INSERT INTO record SELECT {row}, 'forged', sequence, part, part_type, lot, supplier,
-             decided_at, verdict, reason, late, json, sha256 FROM record WHERE row = {from}"
+             decided_at, verdict, reason, late, json, sha256, part_read FROM record WHERE row = {from}"
         )
     };
     let off = "PRAGMA foreign_keys = OFF;";

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use taktgate::domain::Verdict;
+use taktgate::domain::{Name, Verdict};
 use taktgate::record::{
-    CHAIN_START, Holds, ImageState, RecordForm, RecordReader, RecordStore, Retention,
+    CHAIN_START, Holds, ImageState, RecordFilter, RecordForm, RecordReader, RecordStore, Retention,
 };
 
 use super::{home, record, record_with_image, refusal, tamper, told};
@@ -106,6 +106,46 @@ fn a_store_of_schema_1_keeps_every_record_and_goes_on() {
     assert_eq!(RecordStore::open(&path).unwrap().read().len().unwrap(), 6);
 }
 
+/// Gives a store back the tables of schema 2, which taktgate made later on the same day.
+fn to_schema_2(path: &Path) {
+    tamper(
+        path,
+        "DROP INDEX record_part_read; ALTER TABLE record DROP COLUMN part_read;
+         PRAGMA user_version = 2;",
+    );
+}
+
+#[test]
+fn a_store_of_schema_2_is_read_as_it_is_and_gets_the_part_that_was_read() {
+    let (_home, path) = home();
+    let mut store = RecordStore::open(&path).unwrap();
+    store.append(&record(1, Verdict::Ng)).unwrap();
+    store.append(&record(2, Verdict::Ok)).unwrap();
+    drop(store);
+    to_schema_2(&path);
+    let named = |part: &str| RecordFilter {
+        part: Some(part.to_owned()),
+        ..RecordFilter::default()
+    };
+    let reader = RecordReader::open(&path).unwrap();
+    assert_eq!(reader.find(&named("part-2"), 9).unwrap().len(), 1);
+    assert_eq!(reader.find(&named("part-9"), 9).unwrap().len(), 0);
+    assert_eq!(reader.verify().unwrap().fault, None);
+    drop(reader);
+
+    let mut store = RecordStore::open(&path).unwrap();
+    let mut third = record(3, Verdict::Ok);
+    third.part_read = Some(Name::new("part-9").unwrap());
+    assert_eq!(store.append(&third).unwrap(), 3);
+    let rows = |part: &str| {
+        let found = store.read().find(&named(part), 9).unwrap();
+        found.iter().map(|record| record.row).collect::<Vec<_>>()
+    };
+    assert_eq!((rows("part-3"), rows("part-9")), (vec![3], vec![3]));
+    assert_eq!(rows("part-2"), [2]);
+    assert_eq!(store.read().verify().unwrap().fault, None);
+}
+
 #[test]
 fn an_old_store_is_read_and_proved_as_it_is_and_written_by_its_station_only() {
     let (home, path) = home();
@@ -119,7 +159,7 @@ fn an_old_store_is_read_and_proved_as_it_is_and_written_by_its_station_only() {
     let holds = Holds::open(&path).unwrap_err();
     let retention = Retention::open(&path, home.path()).unwrap_err();
     assert_eq!(holds.to_string(), retention.to_string());
-    insta::assert_snapshot!(told(home.path(), &holds), @"the record store `HOME/records.db` has schema 1, this program writes 2; start its station once with this taktgate");
+    insta::assert_snapshot!(told(home.path(), &holds), @"the record store `HOME/records.db` has schema 1, this program writes 3; start its station once with this taktgate");
     assert_eq!(fs::read(&path).unwrap(), bytes, "the file was changed");
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn record(n: u32, verdict: Verdict) -> InspectionRecord {
             deadline: Instant::now(),
         },
         verdict,
+        part_read: None,
         late: false,
         findings: vec![],
         views: vec![],

@@ -163,6 +163,7 @@ pub(crate) fn verdict_at(sequence: u32, now: Timestamp) -> Outgoing {
         station: "st-07".to_owned(),
         sequence,
         part_id: format!("Türblatt {sequence}"),
+        part_id_read: None,
         part_type: "bracket".to_owned(),
         verdict: "indeterminate".to_owned(),
         result_code: 3,

@@ -1,6 +1,7 @@
 //! Stations that announce their parts themselves: a timer, and the presence of a part before a camera.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -117,4 +118,27 @@ fn a_timer_announces_a_part_at_each_beat_while_the_station_takes_parts() {
     assert!(verdicts(&witness, Duration::from_millis(1500)).is_empty());
     house.command("start_continuous", "{\"schema\":1}");
     assert!(!verdicts(&witness, Duration::from_millis(1500)).is_empty());
+}
+
+#[test]
+fn a_code_cannot_confirm_what_nobody_announced() {
+    let house = house(
+        FOLDER,
+        "[trigger]\nby = \"timer\"\npart_type = \"plate\"\nevery_ms = 400\n",
+    );
+    let path = house.path("recipe.toml");
+    let recipe = fs::read_to_string(&path).unwrap();
+    let check = |part: &str| {
+        let code = format!("[code]\nview = \"top\"\nkind = \"qr\"\npart = \"{part}\"\n");
+        fs::write(&path, recipe.clone() + &code).unwrap();
+        let check = Command::new(env!("CARGO_BIN_EXE_taktgate"))
+            .args(["check", "--json"])
+            .arg(house.folder.path())
+            .output()
+            .unwrap();
+        let said: Value = serde_json::from_slice(&check.stdout).unwrap();
+        said["mistakes"].clone()
+    };
+    insta::assert_snapshot!(check("confirms")[0].as_str().unwrap(), @r#"recipe `plate`: its code is to confirm the part that the line announces, but `[trigger]` lets the station announce its parts itself; write `part = "gives"`"#);
+    assert_eq!(check("gives"), Value::Array(Vec::new()));
 }

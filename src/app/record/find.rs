@@ -18,7 +18,7 @@ use crate::app::print::{note, table};
 /// Which records.
 #[derive(Args)]
 struct FilterArgs {
-    /// Only this part.
+    /// Only this part, announced or read from its code.
     #[arg(long, value_name = "PART_ID")]
     part: Option<String>,
     /// Only this lot.
@@ -130,7 +130,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<Outcome> {
             Ok(form) => table.add_row([
                 form.decided_at_utc.to_string(),
                 form.sequence.to_string(),
-                form.part_id.clone(),
+                part_of(&form),
                 form.part_type.clone(),
                 form.lot.clone().unwrap_or_default(),
                 form.supplier.clone().unwrap_or_default(),
@@ -157,6 +157,7 @@ fn line(record: &StoredRecord, held: &BTreeSet<u64>) -> serde_json::Value {
             "decided_at_utc": form.decided_at_utc,
             "sequence": form.sequence,
             "part_id": form.part_id,
+            "part_id_read": form.part_id_read,
             "part_type": form.part_type,
             "lot": form.lot,
             "supplier": form.supplier,
@@ -166,6 +167,14 @@ fn line(record: &StoredRecord, held: &BTreeSet<u64>) -> serde_json::Value {
             "on_hold": held.contains(&record.row),
         }),
         Err(error) => serde_json::json!({"row": record.row, "error": error.to_string()}),
+    }
+}
+
+/// The part that was announced, and the one on it where that is another.
+fn part_of(form: &RecordForm) -> String {
+    match &form.part_id_read {
+        Some(read) if *read != form.part_id => format!("{}, on it {read}", form.part_id),
+        _ => form.part_id.clone(),
     }
 }
 

@@ -68,6 +68,7 @@ fn record(verdict: Verdict, findings: Vec<Finding>) -> InspectionRecord {
             deadline: Instant::now(),
         },
         verdict,
+        part_read: None,
         late: false,
         findings,
         views: vec![ViewRecord {
@@ -308,6 +309,20 @@ proptest! {
         prop_assert_eq!(read.to_json().unwrap(), text);
         prop_assert_eq!(read.verdict().unwrap(), verdict);
     }
+}
+
+#[test]
+fn a_part_that_was_read_comes_back_and_none_leaves_no_trace() {
+    let mut record = record(Verdict::Ok, Vec::new());
+    assert!(!json(&record).unwrap().contains("part_id_read"));
+    record.part_read = Some(Name::new("Träger 4712").unwrap());
+    let text = json(&record).unwrap();
+    let both = r#""part_id":"Träger 4711","part_id_read":"Träger 4712","part_type""#;
+    assert!(text.contains(both), "{text}");
+    let form = RecordForm::parse(&text).unwrap();
+    assert_eq!(form.part_id_read.as_deref(), Some("Träger 4712"));
+    let refused = RecordForm::parse(&text.replace("Träger 4712", " ")).unwrap_err();
+    assert!(matches!(refused, FormError::Parse(_)), "{refused}");
 }
 
 #[test]
