@@ -10,6 +10,8 @@
 mod controls;
 #[path = "camera/mjpeg.rs"]
 mod mjpeg;
+#[path = "camera/rtsp.rs"]
+mod rtsp;
 #[path = "camera/stream.rs"]
 mod stream;
 #[path = "camera/watched.rs"]
