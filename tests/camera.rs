@@ -14,6 +14,9 @@ mod mjpeg;
 mod rtsp;
 #[path = "camera/stream.rs"]
 mod stream;
+#[cfg(target_os = "linux")]
+#[path = "camera/v4l2.rs"]
+mod v4l2;
 #[path = "camera/watched.rs"]
 mod watched;
 

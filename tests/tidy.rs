@@ -29,7 +29,7 @@ const ROOMS: [&str; 20] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 28] = [
+const CRATES: [(&str, &str); 29] = [
     ("anstream", "app"),
     ("aravis", "source"),
     ("axum", "web"),
@@ -58,6 +58,7 @@ const CRATES: [(&str, &str); 28] = [
     ("rustls", "publish"),
     ("safetensors", "model"),
     ("sd_notify", "app"),
+    ("v4l", "source"),
 ];
 
 /// What the rooms of layers 0 and 1 may not do: they get time and text as arguments.
