@@ -14,6 +14,10 @@
 mod cli;
 #[path = "calibrate/fit.rs"]
 mod fit;
+#[path = "calibrate/live.rs"]
+mod live;
+#[path = "camera/mjpeg.rs"]
+mod mjpeg;
 #[path = "calibrate/plate.rs"]
 mod plate;
 #[path = "calibrate/render.rs"]

@@ -10,8 +10,13 @@
 mod controls;
 #[path = "camera/mjpeg.rs"]
 mod mjpeg;
+#[path = "camera/rtsp.rs"]
+mod rtsp;
 #[path = "camera/stream.rs"]
 mod stream;
+#[cfg(target_os = "linux")]
+#[path = "camera/v4l2.rs"]
+mod v4l2;
 #[path = "camera/watched.rs"]
 mod watched;
 

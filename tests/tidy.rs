@@ -59,6 +59,7 @@ const CRATES: [(&str, &str); 29] = [
     ("rxing", "vision"),
     ("safetensors", "model"),
     ("sd_notify", "app"),
+    ("v4l", "source"),
 ];
 
 /// What the rooms of layers 0 and 1 may not do: they get time and text as arguments.

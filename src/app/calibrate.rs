@@ -2,6 +2,7 @@
 
 mod flat_field;
 mod lens;
+mod live;
 mod plane;
 
 use std::fs;
@@ -17,7 +18,8 @@ use super::Outcome;
 
 #[derive(Subcommand)]
 #[command(after_help = "\
-Pictures come from a folder. Take them with the camera's own settings for production: focus, aperture, size.
+Pictures come from a folder; `lens` takes them itself with `--station`. Take them with the camera's own settings for
+production: focus, aperture, size.
 How to take them, what the figures mean: calibration/README.md")]
 pub(crate) enum CalibrateCommand {
     /// Fits a lens to pictures of a board, and begins a calibration file.

@@ -347,7 +347,10 @@ fn stream(args: &StreamArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn open(station: &StationArg, name: Option<&str>) -> anyhow::Result<Box<dyn FrameSource>> {
+pub(super) fn open(
+    station: &StationArg,
+    name: Option<&str>,
+) -> anyhow::Result<Box<dyn FrameSource>> {
     let cameras = station.read()?.cameras;
     let camera = match (name, cameras.as_slice()) {
         (None, [only]) => Some(only),
@@ -367,7 +370,7 @@ fn no_such(cameras: &[CameraConfig], name: Option<&str>) -> String {
 }
 
 /// A frame as a part that is announced now would get it.
-fn take(
+pub(super) fn take(
     source: &mut dyn FrameSource,
     sequence: u32,
     part: &str,

@@ -15,7 +15,7 @@ use super::views::{Rejected, View, look};
 /// Fewer views settle no lens.
 pub const VIEWS_MIN: usize = 4;
 /// From so many views on the figures rest on more than a guess.
-const VIEWS_RECOMMENDED: usize = 10;
+pub(super) const VIEWS_RECOMMENDED: usize = 10;
 /// Cells of the picture that must have points.
 const CELLS_MIN: usize = 5;
 /// A fit that misses by more is none.
@@ -25,7 +25,7 @@ const RMS_GOOD_PX: f64 = 0.5;
 /// A focal length that is known worse than this share: the board was never tilted.
 const FOCAL_SD_SHARE_MAX: f64 = 0.01;
 /// Boards that all lie flatter tell distance from focal length badly.
-const TILT_GOOD_DEG: f64 = 15.0;
+pub(super) const TILT_GOOD_DEG: f64 = 15.0;
 /// A view is an outlier from so many times the median residual on, and never below the least.
 const OUTLIER_TIMES: f64 = 3.0;
 const OUTLIER_MIN_PX: f64 = 0.3;
@@ -62,7 +62,16 @@ pub fn study_lens(
     board: Board,
     step: &dyn Fn(),
 ) -> Result<LensStudy, CalibrateError> {
-    let (size, mut views) = look(camera, folder, &board, step)?;
+    let (size, views) = look(camera, folder, &board, step)?;
+    study_views(board, size, views)
+}
+
+/// Fits a lens to views that were looked at.
+pub(super) fn study_views(
+    board: Board,
+    size: SizePx,
+    mut views: Vec<View>,
+) -> Result<LensStudy, CalibrateError> {
     let mut refusals = Vec::new();
     let fit = match fit_without_outliers(&board, size, &mut views) {
         Ok(fit) => fit,

@@ -14,7 +14,7 @@ use super::error::CalibrateError;
 const PICTURES_MAX: usize = 200;
 
 /// Two views whose points differ by less than this share of the picture's width say the same.
-const SAME_POSE_SHARE: f64 = 0.01;
+pub(super) const SAME_POSE_SHARE: f64 = 0.01;
 
 /// One picture of the board.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,9 @@ pub enum Rejected {
         /// The other picture.
         name: String,
     },
+    /// A live camera saw it elsewhere, or not at all, the look before.
+    #[error("the board is there; hold it still")]
+    Moving,
     /// The fit of the others does not explain it.
     #[error(
         "its points miss the lens of the other pictures by {rms_px:.2} px, usual are {usual_px:.2}; did the board move, is it bent?"
@@ -161,7 +164,7 @@ fn reject_repeated(views: &mut [View], nearest_px: f64) {
 }
 
 /// The mean distance of points of the same number.
-fn apart(one: &[PointPx], other: &[PointPx]) -> f64 {
+pub(super) fn apart(one: &[PointPx], other: &[PointPx]) -> f64 {
     let distances = one
         .iter()
         .zip(other)

@@ -81,6 +81,10 @@ impl Camera {
         let select = select.clone();
         Self::start(name, format, controls, move || {
             let index = find(&select)?;
+            #[cfg(target_os = "linux")]
+            if format.fourcc == FourCc::Grey {
+                return super::grey::open(&index, format);
+            }
             let wanted = NokhwaFormat::new(
                 Resolution::new(format.size.width_px, format.size.height_px),
                 frame_format(format.fourcc),

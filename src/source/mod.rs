@@ -5,6 +5,8 @@ mod controls;
 mod folder;
 mod generator;
 mod genicam;
+#[cfg(target_os = "linux")]
+mod grey;
 mod matching;
 #[cfg_attr(
     not(feature = "genicam"),

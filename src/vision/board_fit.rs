@@ -45,6 +45,8 @@ pub struct FittedView {
     pub residual_rms_px: f64,
     /// Angle between the board's normal and the optical axis.
     pub tilt_deg: f64,
+    /// How far the board's right side comes nearer to the camera than its left, and its lower than its upper.
+    pub nearer_deg: [f64; 2],
     /// Where the lens puts its points.
     pub projected: Vec<PointPx>,
 }
@@ -117,6 +119,7 @@ fn fit(
         fitted.push(FittedView {
             residual_rms_px: (square / found.len().max(1) as f64).sqrt(),
             tilt_deg: solved.tilt_deg(index).map_err(failed())?,
+            nearer_deg: solved.nearer_deg(index).map_err(failed())?,
             projected,
         });
     }
@@ -262,6 +265,15 @@ impl Solved {
         calib3d::rodrigues_def(&self.rotations.get(index)?, &mut turned)?;
         let cosine = turned.at_2d::<f64>(2, 2)?.abs().min(1.0);
         Ok(cosine.acos().to_degrees())
+    }
+
+    fn nearer_deg(&self, index: usize) -> opencv::Result<[f64; 2]> {
+        let mut turned = Mat::default();
+        calib3d::rodrigues_def(&self.rotations.get(index)?, &mut turned)?;
+        // On the board's plane the depth falls by these towards the right and downwards.
+        let away = *turned.at_2d::<f64>(2, 2)?;
+        let falls = [*turned.at_2d::<f64>(0, 2)?, *turned.at_2d::<f64>(1, 2)?];
+        Ok(falls.map(|normal| (normal / away).atan().to_degrees()))
     }
 }
 

@@ -196,7 +196,7 @@ pub enum VisionError {
     },
     /// A video or stream could not be opened.
     #[error(
-        "`{origin}` could not be opened as a video; does it exist, is the stream's address right?"
+        "`{origin}` could not be opened as a video; does it exist, are a stream's address and password right?"
     )]
     NotAVideo {
         /// The path or address, without password.

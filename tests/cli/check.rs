@@ -232,7 +232,7 @@ fn a_model_that_fails_its_test_and_cameras_that_do_not_open_are_said_together() 
     error: camera `cam-1`: cannot read `st-07/nowhere`
       because No such file or directory (os error 2)
     error: camera `cam-2`
-      because `st-07/no.mp4` could not be opened as a video; does it exist, is the stream's address right?
+      because `st-07/no.mp4` could not be opened as a video; does it exist, are a stream's address and password right?
     error: model `broken-golden/1.0.0` is not fit for the line
       because model `broken-golden 1.0.0`: golden vector `golden/01.png` does not come out as exported: the largest difference is 1 where 0.0001 is tolerated; is it the right ONNX file, and are mean, scale and channel order those of the training?
     ");

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use taktgate::calibrate::{LensStudy, study_lens};
 use taktgate::source::pictures_below;
 
+use super::live::{LiveArgs, take_views};
 use super::{BoardArgs, check_name, now, write_draft};
 use crate::app::Outcome;
 use crate::app::print::{note, progress, say, table};
@@ -17,15 +18,19 @@ use crate::app::print::{note, progress, say, table};
 #[command(after_help = "\
 Examples:
   taktgate calibrate lens boards/ --corners 9x6 --square-mm 10 --camera cam-1 --out calibration/cam-1.toml
+  taktgate calibrate lens boards/ --station st-07 --camera cam-1 --corners 9x6 --square-mm 10 --out calibration/cam-1.toml
   taktgate calibrate lens boards/ --board asymmetric-circles --corners 4x11 --square-mm 20 --camera cam-1 --out cam-1.toml
 
 Fifteen to twenty pictures: the board in the middle, at every edge and in every corner of the picture, flat and
-tilted by 20 to 40 degrees to all sides, sharp, at about the distance of the parts.
+tilted by 20 to 40 degrees to all sides, sharp, at about the distance of the parts. With `--station` they are taken
+now: it says of each look whether it was taken and where to hold the board next, and ends when nothing is missing.
 Exit code 3: the lens would not hold; what is missing is told, and the report shows it.")]
 pub(crate) struct LensArgs {
-    /// Pictures of the board, with those in folders below.
+    /// Pictures of the board, with those in folders below; with `--station` they are taken into it.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    #[command(flatten)]
+    live: LiveArgs,
     #[command(flatten)]
     board: BoardArgs,
     /// The camera, as stations name it.
@@ -56,6 +61,13 @@ pub(crate) fn lens(args: &LensArgs) -> anyhow::Result<Outcome> {
         "`{}` is there already; replace it with `--force`",
         args.out.display()
     );
+    if let Some(station) = &args.live.station {
+        let (seen_by, into) = (
+            (args.camera.as_str(), board),
+            (args.folder.as_path(), args.json),
+        );
+        take_views(&args.live, station, seen_by, into)?;
+    }
     let n_pictures = pictures_below(&args.camera, &args.folder)?.len();
     let bar = progress(n_pictures, "looking for the board");
     let study = study_lens(&args.camera, &args.folder, board, &|| bar.inc(1));
