@@ -29,7 +29,7 @@ const ROOMS: [&str; 20] = [
 ];
 
 /// The only room that may name each of these crates.
-const CRATES: [(&str, &str); 29] = [
+const CRATES: [(&str, &str); 30] = [
     ("anstream", "app"),
     ("aravis", "source"),
     ("axum", "web"),
