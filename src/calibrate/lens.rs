@@ -174,6 +174,7 @@ impl LensStudy {
             }),
             plane: None,
             flat_field: None,
+            colour: None,
         })
     }
 
