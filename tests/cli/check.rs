@@ -189,7 +189,7 @@ fn an_unknown_key_names_the_line_and_the_keys_that_fit() {
       |
     6 | dato = "data"
       | ^^^^
-    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `doubt`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
+    unknown field `dato`, expected one of `schema`, `station`, `recipes`, `models`, `calibrations`, `data`, `mqtt`, `sparkplug`, `deadlines`, `control`, `trigger`, `doubt`, `handshake`, `outbox`, `inbox`, `supervision`, `onnxruntime`, `archive`, `storage`, `cameras`
     "#);
 }
 
