@@ -10,7 +10,7 @@ use taktgate::domain::RectPx;
 use taktgate::model::{Backbone, FeatureNet, Lesson, MapNet, Runtime, SessionOptions};
 use taktgate::source::read_frame;
 use taktgate::teach::{greedy_k_centre, project};
-use taktgate::vision::{Interpolation, Preparer, Resize};
+use taktgate::vision::{Interpolation, Optics, Preparer, Resize};
 
 const BACKBONE: &str = "models/backbones/efficientnet-lite0/1.0.0";
 const FRAMES: [&str; 3] = ["01", "03", "05"];
@@ -53,7 +53,7 @@ impl Bench {
                     width: 256.0,
                     height: 256.0,
                 };
-                let preparer = Preparer::new(frame.size(), region, &[], None, None, &input);
+                let preparer = Preparer::new(frame.size(), region, &[], Optics::default(), &input);
                 let prepared = preparer.expect("it fits").prepare(&frame, &mut tensor);
                 prepared.expect("it is prepared");
                 let side = SIDE_PX as usize;

@@ -10,8 +10,12 @@
     reason = "drawn pictures have levels from 0 to 255"
 )]
 
+#[path = "calibrate/chart.rs"]
+mod chart;
 #[path = "calibrate/cli.rs"]
 mod cli;
+#[path = "calibrate/colour.rs"]
+mod colour;
 #[path = "calibrate/fit.rs"]
 mod fit;
 #[path = "calibrate/live.rs"]

@@ -16,7 +16,7 @@ use taktgate::model::{Detector, ModelPackage, OnnxDetector, RawOutput, Runtime, 
 use taktgate::recipe::{Fixture, Step, View};
 use taktgate::source::{pictures_below, read_frame};
 use taktgate::station::{self, Station};
-use taktgate::vision::{InputSpec, Picture, Preparer, Registrar};
+use taktgate::vision::{InputSpec, Optics, Picture, Preparer, Registrar};
 use uuid::Uuid;
 
 /// The scene that is measured.
@@ -272,7 +272,16 @@ fn preparer(
     input: &InputSpec,
 ) -> anyhow::Result<Preparer> {
     let (region, lens) = (region.unwrap_or(size.whole()), calibration.lens.as_ref());
-    Ok(Preparer::new(size, region, steps, lens, None, input)?)
+    Ok(Preparer::new(
+        size,
+        region,
+        steps,
+        Optics {
+            lens,
+            ..Optics::default()
+        },
+        input,
+    )?)
 }
 
 /// ONNX Runtime and nothing of ours: the graph, a tensor in, a view of the output.

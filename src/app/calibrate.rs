@@ -1,5 +1,6 @@
-//! `taktgate calibrate`: from pictures to a calibration file, in up to three steps.
+//! `taktgate calibrate`: from pictures to a calibration file, in up to four steps.
 
+mod colour;
 mod flat_field;
 mod lens;
 mod live;
@@ -28,6 +29,8 @@ pub(crate) enum CalibrateCommand {
     Plane(plane::PlaneArgs),
     /// Adds a flat-field picture from pictures of a grey card.
     FlatField(flat_field::FlatFieldArgs),
+    /// Adds a colour correction from pictures of a chart of 24 patches.
+    Colour(colour::ColourArgs),
 }
 
 pub(crate) fn calibrate(command: &CalibrateCommand) -> anyhow::Result<Outcome> {
@@ -35,6 +38,7 @@ pub(crate) fn calibrate(command: &CalibrateCommand) -> anyhow::Result<Outcome> {
         CalibrateCommand::Lens(args) => lens::lens(args),
         CalibrateCommand::Plane(args) => plane::plane(args),
         CalibrateCommand::FlatField(args) => flat_field::flat_field(args),
+        CalibrateCommand::Colour(args) => colour::colour(args),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::calibration::CalibrationFault;
+use crate::calibration::{CalibrationFault, Curve};
 use crate::source::SourceError;
-use crate::vision::{NoBoard, VisionError};
+use crate::vision::{NoBoard, NoChart, VisionError};
 
 /// A calibration that ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,82 @@ pub enum CalibrateError {
         picture: PathBuf,
         /// What is wrong and what to do.
         what: String,
+    },
+    /// A line of the table is no colour.
+    #[error(
+        "`{path}`, line {line}: {what}; write a first line `patch,L,a,b` (CIELAB for D50) or `patch,red,green,blue` (sRGB, 0 to 255), and a line for each of the patches 1 to 24"
+    )]
+    Colours {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A picture of the chart is of no use.
+    #[error("`{picture}` does not serve as a picture of the chart")]
+    NoChart {
+        /// The picture.
+        picture: PathBuf,
+        /// Why.
+        #[source]
+        why: NoChart,
+    },
+    /// The chart lies otherwise.
+    #[error(
+        "`{picture}`: the colours do not fit the order of the corners, by {given:.1} on the average (CIEDE2000), and fit another by {off:.1}; write `--corners {corners}`"
+    )]
+    Turned {
+        /// The picture.
+        picture: PathBuf,
+        /// The difference with the corners as given.
+        given: f64,
+        /// The difference in the other order.
+        off: f64,
+        /// The corners in that order.
+        corners: String,
+    },
+    /// The light changes from picture to picture.
+    #[error(
+        "`{picture}` is brighter or darker than the first picture by {:.0} %, at most {:.0} %; is the light steady, did the chart move?", share * 100.0, max * 100.0
+    )]
+    Unsteady {
+        /// The picture.
+        picture: PathBuf,
+        /// By how much.
+        share: f64,
+        /// The limit.
+        max: f64,
+    },
+    /// The patches do not differ.
+    #[error(
+        "the patches do not differ enough in colour to settle a correction; do the corners lie on the chart?"
+    )]
+    NoColours,
+    /// The camera's values mean something else.
+    #[error(
+        "no correction brings the patches nearer than {mean:.1} on the average (CIEDE2000), at most {max} is taken; write `--curve {curve}`, with which it is {off:.1}: `srgb` is for cameras that make pictures to look at, `linear` for a gamma of 1"
+    )]
+    OtherCurve {
+        /// The mean difference.
+        mean: f64,
+        /// The limit.
+        max: f64,
+        /// What fits better.
+        curve: Curve,
+        /// The mean difference with it, held out.
+        off: f64,
+    },
+    /// No matrix explains what is seen.
+    #[error(
+        "no correction brings the patches nearer than {mean:.1} on the average (CIEDE2000), at most {max} is taken; do the corners lie in the middles of the corner patches, is it the chart of the reference, is `--curve` that of the camera, is the light white?"
+    )]
+    OffChart {
+        /// The mean difference.
+        mean: f64,
+        /// The limit.
+        max: f64,
     },
     /// Pixels could not be worked on.
     #[error(transparent)]

@@ -24,6 +24,8 @@ pub struct FlatFieldStudy {
     pub n_pictures: usize,
     /// The darkest and the brightest level, noise of single pixels aside.
     pub levels: [u8; 2],
+    /// Whether the colours were dropped: they were measured in another light.
+    pub has_dropped_colour: bool,
 }
 
 /// Adds a flat field to a calibration; `step` is told of each picture.
@@ -65,9 +67,11 @@ pub fn add_flat_field(
         png: encode_png(&frame)?,
         n_pictures: pictures.len(),
         levels,
+        has_dropped_colour: draft.colour.is_some(),
         draft: Draft {
             made_at_utc: now,
             flat_field: Some(name),
+            colour: None,
             ..draft
         },
     })

@@ -183,6 +183,7 @@ impl LensStudy {
             }),
             plane: None,
             flat_field: None,
+            colour: None,
         })
     }
 

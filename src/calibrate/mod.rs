@@ -1,8 +1,9 @@
-//! Calibrating a camera: pictures of a board, of known points or of a grey card in, a calibration file out.
+//! Calibrating a camera: pictures of a board, of known points, of a grey card or of a colour chart in, a calibration file out.
 //!
 //! First the [`lens`](study_lens), then the [`plane`](add_plane) that parts lie on, then the
-//! [`flat field`](add_flat_field). Each step says what is missing, and refuses what would not hold.
+//! [`flat field`](add_flat_field), then the [`colour`](add_colour), which is measured with the light evened. Each step says what is missing, and refuses what would not hold.
 
+mod colour;
 mod coverage;
 mod drawing;
 mod error;
@@ -14,6 +15,7 @@ mod plane;
 mod points;
 mod views;
 
+pub use colour::{ChartSetting, ColourStudy, PatchFigures, Reference, add_colour};
 pub use coverage::Coverage;
 pub use error::CalibrateError;
 pub use flat_field::{FlatFieldStudy, add_flat_field};

@@ -1,13 +1,15 @@
 //! A calibration on its way: what one step of `taktgate calibrate` leaves for the next.
 //!
-//! The lens comes first, then the plane, then the flat field; each step reads the file, adds its part and
+//! The lens comes first, then the plane, the flat field, the colour; each step reads the file, adds its part and
 //! writes the whole anew.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CalibrationFault, LengthUncertainty, Lens, check_date, check_size, file, write};
+use super::{
+    CalibrationFault, Colour, LengthUncertainty, Lens, check_date, check_size, file, write,
+};
 use crate::config::ConfigError;
 use crate::domain::SizePx;
 
@@ -34,6 +36,8 @@ pub struct Draft {
     pub plane: Option<Plane>,
     /// The flat-field picture beside the file.
     pub flat_field: Option<PathBuf>,
+    /// The colours; measured with the flat field, where there is one.
+    pub colour: Option<Colour>,
 }
 
 /// From undistorted pixels to millimetres.

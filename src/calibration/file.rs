@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    Calibration, Draft, LengthUncertainty, Lens, LensFigures, Plane, PlaneFigures, ViewResidual,
+    Calibration, Colour, ColourFigures, Curve, Difference, Draft, GAIN_MAX, LengthUncertainty,
+    Lens, LensFigures, Plane, PlaneFigures, ViewResidual,
 };
 use crate::config::{self, Checks, ConfigError, sha256_hex};
 use crate::domain::{Name, PointPx, SizePx};
@@ -29,8 +30,10 @@ struct CalibrationFile {
     board: String,
     flat_field: Option<PathBuf>,
     length_uncertainty: Option<LengthUncertaintyFile>,
+    colour: Option<ColourFile>,
     plane_fit: Option<PlaneFitFile>,
     lens_fit: Option<LensFitFile>,
+    colour_fit: Option<ColourFitFile>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +66,37 @@ struct ViewFile {
     residual_rms_px: f64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColourFile {
+    curve: CurveFile,
+    srgb_from_camera: [[f64; 3]; 3],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CurveFile {
+    Srgb,
+    Linear,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColourFitFile {
+    reference: String,
+    n_pictures: u32,
+    before_ciede2000: DifferenceFile,
+    after_ciede2000: DifferenceFile,
+    held_out_ciede2000: DifferenceFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DifferenceFile {
+    mean: f64,
+    max: f64,
+}
+
 /// A calibration that may be measured with: it needs a plane.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError> {
     let (draft, checks) = checked(path, text, NeedsPlane::Yes)?;
@@ -79,6 +113,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Calibration, ConfigError>
         reprojection_error_rms_px: draft.reprojection_error_rms_px,
         board: draft.board,
         flat_field: draft.flat_field.map(|name| path.with_file_name(name)),
+        colour: draft.colour,
         sha256: sha256_hex(text.as_bytes()),
     });
     checks.finish(path, calibration)
@@ -135,6 +170,7 @@ fn checked(
             ));
         }
     }
+    let colour = check_colour(&file, &mut checks);
     let lens_fit = file.lens_fit.map(|fit| check_lens_fit(fit, &mut checks));
     let draft = Draft {
         camera: file.camera,
@@ -150,6 +186,7 @@ fn checked(
         lens_fit,
         plane,
         flat_field: file.flat_field,
+        colour,
     };
     Ok((draft, checks))
 }
@@ -245,6 +282,39 @@ fn check_lens_fit(fit: LensFitFile, checks: &mut Checks) -> LensFigures {
         covariance: fit.covariance,
         views: views.collect(),
     }
+}
+
+fn check_colour(file: &CalibrationFile, checks: &mut Checks) -> Option<Colour> {
+    let Some(colour) = &file.colour else {
+        if file.colour_fit.is_some() {
+            checks.say("`colour_fit` needs a `colour`");
+        }
+        return None;
+    };
+    for value in colour.srgb_from_camera.iter().flatten() {
+        checks.range("srgb_from_camera", *value, -GAIN_MAX, GAIN_MAX);
+    }
+    let figures = file.colour_fit.as_ref().map(|fit| {
+        let mut difference = |key: &str, file: &DifferenceFile| Difference {
+            mean: checks.range(format!("{key} mean"), file.mean, 0.0, 1000.0),
+            max: checks.range(format!("{key} max"), file.max, 0.0, 1000.0),
+        };
+        ColourFigures {
+            reference: fit.reference.clone(),
+            n_pictures: fit.n_pictures,
+            before: difference("before_ciede2000", &fit.before_ciede2000),
+            after: difference("after_ciede2000", &fit.after_ciede2000),
+            held_out: difference("held_out_ciede2000", &fit.held_out_ciede2000),
+        }
+    });
+    Some(Colour {
+        curve: match colour.curve {
+            CurveFile::Srgb => Curve::Srgb,
+            CurveFile::Linear => Curve::Linear,
+        },
+        srgb_from_camera: colour.srgb_from_camera,
+        figures,
+    })
 }
 
 fn check_homography(matrix: &[[f64; 3]; 3], checks: &mut Checks) {

@@ -2,6 +2,7 @@
 
 mod board;
 mod chance;
+mod colour;
 mod draft;
 mod file;
 mod lens;
@@ -18,6 +19,9 @@ use crate::domain::{Detection, ItemVersion, Placement, PointMm, RectMm, SizePx};
 
 pub use board::{Board, BoardError, Pattern};
 pub use chance::Chance;
+pub use colour::{
+    Colour, ColourFigures, Curve, Difference, GAIN_MAX, linear_from_srgb, srgb_from_linear, times,
+};
 pub use draft::{Draft, LensFigures, Plane, PlaneFigures, ViewResidual};
 pub use lens::Lens;
 pub use projection::{Placed, Projection};
@@ -48,6 +52,8 @@ pub struct Calibration {
     pub board: String,
     /// An image of an evenly lit grey surface, beside the file.
     pub flat_field: Option<PathBuf>,
+    /// What makes its colours those of a chart.
+    pub colour: Option<Colour>,
     sha256: String,
 }
 
@@ -148,6 +154,7 @@ impl Calibration {
             reprojection_error_rms_px: 0.0,
             board: "none: a bare scale".to_owned(),
             flat_field: None,
+            colour: None,
             sha256: sha256_hex(format!("scale {mm_per_px}").as_bytes()),
         }
     }

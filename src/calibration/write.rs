@@ -1,6 +1,6 @@
 //! A calibration file's text, with as many digits as are worth reading.
 
-use super::{Draft, LensFigures, Plane};
+use super::{Colour, Difference, Draft, LensFigures, Plane};
 use crate::config::quoted;
 
 /// Digits of what is measured in pixels or decides millimetres.
@@ -15,6 +15,10 @@ const HEAD: &str = "\
 const UNCERTAINTY_HEAD: &str = "
 # What a length on the plane is uncertain by (k = 2): sqrt(constant_mm^2 + (relative * length)^2).
 [length_uncertainty]";
+
+const COLOUR_HEAD: &str = "
+# Linear sRGB from the camera's linear red, green and blue.
+[colour]";
 
 const COVARIANCE_HEAD: &str = "\
 # Of fx, fy, cx, cy, k1, k2, p1, p2, k3; zeros for what was not fitted.
@@ -52,6 +56,7 @@ pub(super) fn to_toml(draft: &Draft) -> String {
         lines.push(format!("flat_field = {}", quoted(&name)));
     }
     lines.extend(draft.plane.iter().flat_map(of_plane));
+    lines.extend(draft.colour.iter().flat_map(of_colour));
     lines.extend(draft.lens_fit.iter().flat_map(of_lens_fit));
     HEAD.to_owned() + &lines.join("\n") + "\n"
 }
@@ -74,6 +79,32 @@ fn of_plane(plane: &Plane) -> Vec<String> {
             "residual_rms_mm = {}",
             number(figures.residual_rms_mm, COARSE)
         ));
+    }
+    lines
+}
+
+fn of_colour(colour: &Colour) -> Vec<String> {
+    let mut lines = vec![
+        COLOUR_HEAD.to_owned(),
+        format!("curve = {}", quoted(colour.curve.name())),
+        format!(
+            "srgb_from_camera = {}",
+            rows(&colour.srgb_from_camera, 2 * COARSE)
+        ),
+    ];
+    if let Some(figures) = &colour.figures {
+        let difference = |key: &str, difference: Difference| {
+            let [mean, max] = [difference.mean, difference.max].map(|value| number(value, COARSE));
+            format!("{key}_ciede2000 = {{ mean = {mean}, max = {max} }}")
+        };
+        lines.extend([
+            "\n[colour_fit]".to_owned(),
+            format!("reference = {}", quoted(&figures.reference)),
+            format!("n_pictures = {}", figures.n_pictures),
+            difference("before", figures.before),
+            difference("after", figures.after),
+            difference("held_out", figures.held_out),
+        ]);
     }
     lines
 }
@@ -119,7 +150,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::calibration::{LengthUncertainty, Lens, PlaneFigures, ViewResidual};
+    use crate::calibration::{
+        ColourFigures, Curve, LengthUncertainty, Lens, PlaneFigures, ViewResidual,
+    };
     use crate::domain::{PointPx, SizePx};
 
     fn whole() -> Draft {
@@ -163,6 +196,26 @@ mod tests {
                 }),
             }),
             flat_field: Some("cam-1.flat-field.png".into()),
+            colour: Some(Colour {
+                curve: Curve::Linear,
+                srgb_from_camera: [[1.25, -0.5, 0.0], [0.125, 1.0, -0.0625], [0.0, -0.25, 2.0]],
+                figures: Some(ColourFigures {
+                    reference: "my \"own\".csv".to_owned(),
+                    n_pictures: 3,
+                    before: Difference {
+                        mean: 12.5,
+                        max: 20.0,
+                    },
+                    after: Difference {
+                        mean: 1.25,
+                        max: 3.5,
+                    },
+                    held_out: Difference {
+                        mean: 1.5,
+                        max: 4.5,
+                    },
+                }),
+            }),
         }
     }
 
@@ -171,6 +224,7 @@ mod tests {
         let lens_only = Draft {
             plane: None,
             flat_field: None,
+            colour: None,
             ..whole()
         };
         for draft in [whole(), lens_only] {

@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::judge;
 use crate::model::{Detector, ModelError};
 use crate::recipe::{PartCode, Recipe, Step, View};
-use crate::vision::{self, FlatField, Preparer, Registrar, VisionError};
+use crate::vision::{self, FlatField, Optics, Preparer, Registrar, VisionError};
 
 /// A view, ready to judge its frames.
 pub(super) struct ViewInspector {
@@ -333,10 +333,13 @@ impl Model {
                 size,
                 view.region.unwrap_or(size.whole()),
                 &view.steps,
-                calibration.lens.as_ref(),
-                flat_field
-                    .filter(|_| view.steps.contains(&Step::FlatField))
-                    .cloned(),
+                Optics {
+                    lens: calibration.lens.as_ref(),
+                    flat_field: flat_field
+                        .filter(|_| view.steps.contains(&Step::FlatField))
+                        .cloned(),
+                    colour: calibration.colour.as_ref(),
+                },
                 &self.detector.package().manifest().input,
             )?,
         };

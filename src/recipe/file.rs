@@ -74,6 +74,7 @@ fn doubtful() -> Outside {
 enum StepFile {
     Undistort,
     FlatField,
+    Colour,
     OneMap,
     Clahe { clip_limit: f64, tiles: u32 },
 }
@@ -314,6 +315,7 @@ fn check_steps(at: &str, files: &[StepFile], checks: &mut Checks) -> Vec<Step> {
         .map(|file| match *file {
             StepFile::Undistort => Step::Undistort,
             StepFile::FlatField => Step::FlatField,
+            StepFile::Colour => Step::Colour,
             StepFile::OneMap => Step::OneMap,
             StepFile::Clahe { clip_limit, tiles } => Step::Clahe {
                 clip_limit: checks.range(

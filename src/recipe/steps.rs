@@ -7,6 +7,8 @@ pub enum Step {
     Undistort,
     /// Divides by the calibration's flat-field image, so that the light is even.
     FlatField,
+    /// Turns the camera's colours into those of sRGB, with the camera's calibration.
+    Colour,
     /// Contrast-limited adaptive histogram equalisation (Zuiderveld 1994) on the brightness.
     Clahe {
         /// Contrast limit, 1 to 40.

@@ -208,6 +208,11 @@ impl Files {
                 "view `{name}` wants `flat_field`, but the calibration of camera `{camera}` has none"
             ));
         }
+        if view.steps.contains(&Step::Colour)
+            && let Some((calibration, _)) = self.calibrations.get(camera)
+        {
+            mistakes.extend(colour_mistake(view, calibration));
+        }
         for model in &view.models {
             if !self.packages.contains_key(model) {
                 match ModelPackage::open(&station.models.join(model)) {
@@ -256,7 +261,10 @@ impl Files {
             let n_before = view.steps.len();
             view.steps.retain(|step| matches!(step, Step::Clahe { .. }));
             if view.steps.len() < n_before {
-                left_out.push(format!("view `{}`: undistort and flat-field", view.name));
+                left_out.push(format!(
+                    "view `{}`: undistort, flat-field and colour",
+                    view.name
+                ));
             }
             if view.fixture.take().is_some() {
                 left_out.push(format!("view `{}`: finding the part first", view.name));
@@ -376,6 +384,20 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
         path: path.to_owned(),
         cause,
     })
+}
+
+/// Why the colours of a camera cannot be corrected for a view.
+fn colour_mistake(view: &View, calibration: &Calibration) -> Option<String> {
+    let View { name, camera, .. } = view;
+    if calibration.colour.is_none() {
+        return Some(format!(
+            "view `{name}` wants `colour`, but the calibration of camera `{camera}` has none; `taktgate calibrate colour` measures it"
+        ));
+    }
+    let lacks_light = calibration.flat_field.is_some() && !view.steps.contains(&Step::FlatField);
+    lacks_light.then(|| format!(
+        "view `{name}` wants `colour`, which the calibration of camera `{camera}` states for evened light; name `flat_field` in `prepare` too"
+    ))
 }
 
 fn calibration_of(

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Frame, PixelFormat, RectPx, SizePx};
 use crate::source::{pictures_below, read_frame};
-use crate::vision::{self, Fitness, InputSpec, Picture, Preparer, normalise_only, thumbnail};
+use crate::vision::{
+    self, Fitness, InputSpec, Optics, Picture, Preparer, normalise_only, thumbnail,
+};
 
 use super::error::TeachError;
 use super::method::{SIZE_DIFFERENCE_MAX, THUMBNAIL_SIDE_PX};
@@ -139,7 +141,7 @@ impl Look {
             ..self.input.clone()
         };
         let mut levels = vec![0.0; plain.tensor_length()];
-        Preparer::new(size, region, &[], None, None, &plain)?.prepare(frame, &mut levels)?;
+        Preparer::new(size, region, &[], Optics::default(), &plain)?.prepare(frame, &mut levels)?;
         Ok(Part {
             path: path.to_owned(),
             size,

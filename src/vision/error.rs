@@ -133,6 +133,21 @@ pub enum VisionError {
         /// The least mean.
         mean_min: f64,
     },
+    /// A step needs the camera's colours and there are none.
+    #[error(
+        "step `colour` needs the camera's colours; `taktgate calibrate colour` measures them, or take the step out of the recipe"
+    )]
+    NoColour,
+    /// A step for colours, and a model that sees none.
+    #[error(
+        "step `colour` is for models that see colours, and this one's input has a single channel; take the step out of the recipe"
+    )]
+    ColourForGrey,
+    /// A step for colours, and a picture that has none.
+    #[error(
+        "step `colour` needs colours and the frame is grey; set the camera to colour, or take the step out of the recipe"
+    )]
+    ColourOfGrey,
     /// A step's number is out of range.
     #[error("step `{step}`: `{key} = {value}` is out of range; write {range}")]
     StepRange {

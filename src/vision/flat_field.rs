@@ -42,6 +42,25 @@ impl FlatField {
         Ok(Self { picture })
     }
 
+    /// The picture as step `flat_field` leaves it where nothing else is done.
+    ///
+    /// # Errors
+    /// [`VisionError::FlatFieldSize`] if it has another size.
+    pub fn even(&self, picture: &Picture) -> Result<Picture, VisionError> {
+        self.check_size(picture.size)?;
+        let even = || {
+            let gain = gain_of(&levels(&self.picture, picture.format)?)?;
+            let seen = view::of_bytes(&picture.pixels, picture.size, picture.format)?;
+            let mut evened = Mat::default();
+            core::multiply(&seen, &gain, &mut evened, 1.0, core::CV_8U)?;
+            Ok(evened.data_bytes()?.to_vec())
+        };
+        Ok(Picture {
+            pixels: even().map_err(VisionError::opencv("even the light of a picture"))?,
+            ..*picture
+        })
+    }
+
     /// Checks that it is as large as the frames.
     pub(super) fn check_size(&self, frame_size: SizePx) -> Result<(), VisionError> {
         if self.picture.size == frame_size {

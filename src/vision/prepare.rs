@@ -1,20 +1,21 @@
 //! From a frame to the tensor of a model, and from the model's pixels back to the frame's.
 //!
 //! The order is fixed: undistort and crop, resize, grey for a grey net, even the light (flat field),
-//! CLAHE, then normalise, order the channels and pad in one pass into the tensor.
+//! correct the colours, CLAHE, then normalise, order the channels and pad in one pass into the tensor.
 
 use opencv::core::{self, CV_8U, CV_32F, Mat, Ptr, Size};
 use opencv::imgproc;
 use opencv::prelude::*;
 
 use super::VisionError;
+use super::colour::ColourTable;
 use super::decode::Picture;
 use super::flat_field::{FlatField, Gains};
 use super::input::{Feed, InputSpec, Resize, Rows};
 use super::sampling::{Geometry, Order, Sampling};
 use super::view::{self, PixelRect, View};
 use super::window::Window;
-use crate::calibration::{Lens, Placed};
+use crate::calibration::{Colour, Lens, Placed};
 use crate::domain::{Frame, PixelFormat, PointPx, RectPx, SizePx};
 use crate::recipe::Step;
 
@@ -24,19 +25,37 @@ pub struct Preparer {
     geometry: Geometry,
     sampling: Sampling,
     gains: Option<Gains>,
+    colour: Option<ColourTable>,
     clahe: Option<Clahe>,
     feed: Feed,
     rounded: Mat,
     grey: Mat,
     evened: Mat,
+    coloured: Mat,
+}
+
+/// What is known of the camera, for the steps that need it.
+#[derive(Default)]
+pub struct Optics<'a> {
+    /// The lens.
+    pub lens: Option<&'a Lens>,
+    /// Its picture of an even surface.
+    pub flat_field: Option<FlatField>,
+    /// Its colours.
+    pub colour: Option<&'a Colour>,
 }
 
 /// What a recipe's steps ask for.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each step that is named alone"
+)]
 struct Wanted {
     undistort: bool,
     one_map: bool,
     flat_field: bool,
+    colour: bool,
     clahe: Option<(f64, u32)>,
 }
 
@@ -52,15 +71,14 @@ impl Preparer {
         frame_size: SizePx,
         region: RectPx,
         steps: &[Step],
-        lens: Option<&Lens>,
-        flat_field: Option<FlatField>,
+        optics: Optics<'_>,
         input: &InputSpec,
     ) -> Result<Self, VisionError> {
         let wanted = Wanted::of(steps)?;
         let region = PixelRect::within(region, frame_size)?;
         let region_size = region.size();
         let feed = Feed::new(input, region_size)?;
-        let lens = match (wanted.undistort, lens) {
+        let lens = match (wanted.undistort, optics.lens) {
             (false, _) => None,
             (true, None) => return Err(VisionError::NoLens),
             (true, lens) => lens.copied(),
@@ -77,13 +95,19 @@ impl Preparer {
             Order::StepByStep(input.interpolation)
         };
         let sampling = Sampling::new(&geometry, frame_size, order)?;
-        let gains = match (wanted.flat_field, flat_field) {
+        let gains = match (wanted.flat_field, optics.flat_field) {
             (false, _) => None,
             (true, None) => return Err(VisionError::NoFlatField),
             (true, Some(flat_field)) => {
                 flat_field.check_size(frame_size)?;
                 Some(Gains::new(flat_field))
             }
+        };
+        let colour = match (wanted.colour, optics.colour) {
+            (false, _) => None,
+            (true, _) if feed.n_channels() == 1 => return Err(VisionError::ColourForGrey),
+            (true, None) => return Err(VisionError::NoColour),
+            (true, Some(colour)) => Some(ColourTable::new(colour)),
         };
         let clahe = match wanted.clahe {
             None => None,
@@ -97,11 +121,13 @@ impl Preparer {
             geometry,
             sampling,
             gains,
+            colour,
             clahe,
             feed,
             rounded: Mat::default(),
             grey: Mat::default(),
             evened: Mat::default(),
+            coloured: Mat::default(),
         })
     }
 
@@ -122,7 +148,8 @@ impl Preparer {
     ///
     /// # Errors
     /// [`VisionError::WrongSize`] if the frame is not as large as the view was set up for (the view
-    /// is answered `ImageUnfit`), [`VisionError::TensorLength`] if the tensor is not the input's.
+    /// is answered `ImageUnfit`), [`VisionError::ColourOfGrey`] if its colours are to be corrected and it has none
+    /// (likewise), [`VisionError::TensorLength`] if the tensor is not the input's.
     pub fn prepare(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), VisionError> {
         if frame.size() != self.frame_size {
             return Err(VisionError::WrongSize {
@@ -141,6 +168,9 @@ impl Preparer {
     ) -> Result<(), VisionError> {
         let failed = || VisionError::opencv("prepare a frame for its model");
         let whole = view::of_bytes(pixels, self.frame_size, format).map_err(failed())?;
+        if self.colour.is_some() && format == PixelFormat::Gray8 {
+            return Err(VisionError::ColourOfGrey);
+        }
         let turns_grey = self.feed.n_channels() == 1 && format != PixelFormat::Gray8;
         if let Some(gains) = &mut self.gains {
             // Before the frame: the sheet goes through the same scratch images.
@@ -159,7 +189,7 @@ impl Preparer {
         let mut is_as_it_is = sampled.is_none();
         let sampled = match sampled {
             Some(image) if image.depth() == CV_32F => {
-                let is_last = self.gains.is_none() && self.clahe.is_none();
+                let is_last = self.gains.is_none() && self.colour.is_none() && self.clahe.is_none();
                 if is_last && !turns_grey {
                     let flat = image.reshape(1, 0).map_err(failed())?;
                     let rows = Rows::of_numbers(&flat, format).map_err(failed())?;
@@ -190,6 +220,13 @@ impl Preparer {
             window = view::all(&self.evened).map_err(failed())?;
             is_as_it_is = false;
         }
+        if let Some(colour) = &self.colour {
+            colour
+                .apply(&window, format, &mut self.coloured)
+                .map_err(failed())?;
+            window = view::all(&self.coloured).map_err(failed())?;
+            is_as_it_is = false;
+        }
         if let Some(clahe) = &mut self.clahe {
             let equalised = clahe.apply(&window, format).map_err(failed())?;
             window = view::all(equalised).map_err(failed())?;
@@ -205,7 +242,7 @@ impl Preparer {
 
     /// How many times pixels are written between a frame of this format and the tensor, the tensor
     /// itself included: 1 for a region of the input's size, 2 with a resize, 3 with undistort and
-    /// resize; one more for grey from colour and for the flat field; CLAHE costs 1 on grey and 5 on
+    /// resize; one more for grey from colour, for the flat field and for corrected colours; CLAHE costs 1 on grey and 5 on
     /// colour, whose brightness is taken out and put back.
     pub fn copies(&self, format: PixelFormat) -> u32 {
         let is_colour = format != PixelFormat::Gray8;
@@ -215,7 +252,8 @@ impl Preparer {
             Some(_) if is_colour && !turns_grey => 5,
             Some(_) => 1,
         };
-        1 + self.sampling.copies() + u32::from(turns_grey) + u32::from(self.gains.is_some()) + clahe
+        let steps = [turns_grey, self.gains.is_some(), self.colour.is_some()];
+        1 + self.sampling.copies() + steps.map(u32::from).iter().sum::<u32>() + clahe
     }
 
     /// Where a point of the model's input lies in the frame as the camera gave it.
@@ -240,7 +278,7 @@ pub fn prepare_whole(
     tensor: &mut [f32],
 ) -> Result<Preparer, VisionError> {
     let size = picture.size;
-    let mut preparer = Preparer::new(size, size.whole(), &[], None, None, input)?;
+    let mut preparer = Preparer::new(size, size.whole(), &[], Optics::default(), input)?;
     preparer.prepare_pixels(&picture.pixels, picture.format, tensor)?;
     Ok(preparer)
 }
@@ -340,6 +378,7 @@ impl Wanted {
                 Step::Undistort => wanted.undistort = true,
                 Step::OneMap => wanted.one_map = true,
                 Step::FlatField => wanted.flat_field = true,
+                Step::Colour => wanted.colour = true,
                 Step::Clahe { clip_limit, tiles } => {
                     let refuse = |key, value, range| VisionError::StepRange {
                         step: "clahe",

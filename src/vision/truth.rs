@@ -94,6 +94,7 @@ mod tests {
     use opencv::core::Size;
 
     use super::super::input::{Interpolation, Resize};
+    use super::super::prepare::Optics;
     use super::*;
     use crate::domain::RectPx;
 
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn spread(map: &Array2<f32>, input: &InputSpec, region: RectPx, size: SizePx) -> Array2<f32> {
-        let preparer = Preparer::new(size, region, &[], None, None, input).unwrap();
+        let preparer = Preparer::new(size, region, &[], Optics::default(), input).unwrap();
         spread_map(&map.view(), &preparer, input, size)
     }
 

@@ -375,7 +375,7 @@ fn a_recipe_file_that_cannot_be_read() {
        |
     10 | prepare = ["undistrot"]
        |            ^^^^^^^^^^^
-    unknown variant `undistrot`, expected one of `undistort`, `flat_field`, `one_map`, `clahe`
+    unknown variant `undistrot`, expected one of `undistort`, `flat_field`, `colour`, `one_map`, `clahe`
     "#);
     assert_snapshot!(view("prepare = [{ clahe = { clip_limit = 2.0 } }]"), @"
     cannot understand `file.toml`: TOML parse error at line 10, column 22
@@ -542,7 +542,7 @@ fn a_calibration_file_that_cannot_be_read() {
       |
     2 | kamera = "cam-1"
       | ^^^^^^
-    unknown field `kamera`, expected one of `schema`, `camera`, `made_at_utc`, `valid_until_utc`, `image_size_px`, `camera_matrix_px`, `distortion`, `plane`, `mm_from_px`, `reprojection_error_rms_px`, `board`, `flat_field`, `length_uncertainty`, `plane_fit`, `lens_fit`
+    unknown field `kamera`, expected one of `schema`, `camera`, `made_at_utc`, `valid_until_utc`, `image_size_px`, `camera_matrix_px`, `distortion`, `plane`, `mm_from_px`, `reprojection_error_rms_px`, `board`, `flat_field`, `length_uncertainty`, `colour`, `plane_fit`, `lens_fit`, `colour_fit`
     "#);
     assert_snapshot!(calibration("plane = \"bracket surface\"\n", ""), @"`file.toml`: `plane` and `mm_from_px` belong together; write both, or neither");
     assert_snapshot!(calibration("2020-01-01T00:00:00Z", "yesterday"), @r#"
@@ -597,6 +597,56 @@ fn what_a_calibration_measures() {
     assert_snapshot!(calibration("[0.0, 0.5, 0.0]", "[1.0, 0.0, 0.0]"), @"`file.toml`: `mm_from_px` is no homography: its determinant is 0 or not finite");
     assert_snapshot!(calibration("[0.0, 0.5, 0.0]", "[0.0, nan, 0.0]"), @"`file.toml`: `mm_from_px` is no homography: its determinant is 0 or not finite");
     assert_snapshot!(calibration("board =", "flat_field = \"../flat.png\"\nboard ="), @"`file.toml`: `flat_field = ../flat.png` leaves the calibration's folder; name a file beside it");
+}
+
+const COLOUR: &str = "[colour]\ncurve = \"srgb\"\nsrgb_from_camera = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]\n";
+
+#[test]
+fn colours_that_no_camera_has() {
+    let end = |more: &str| calibration("10 mm\"", &format!("10 mm\"\n{more}"));
+    let far = COLOUR.replace("[0.0, 1.0, 0.0]", "[0.0, 17.0, nan]");
+    assert_snapshot!(end(&far), @"
+    `file.toml`: 2 mistakes
+      - `srgb_from_camera = 17` is out of range; write -16 to 16
+      - `srgb_from_camera = NaN` is out of range; write -16 to 16
+    ");
+    let fit = "[colour_fit]\nreference = \"mine\"\nn_pictures = 1\nbefore_ciede2000 = { mean = 9.0, max = 20.0 }\nafter_ciede2000 = { mean = -1.0, max = 2.0 }\nheld_out_ciede2000 = { mean = 1.0, max = 2.0 }\n";
+    assert_snapshot!(end(fit), @"`file.toml`: `colour_fit` needs a `colour`");
+    assert_snapshot!(end(&format!("{COLOUR}{fit}")), @"`file.toml`: `after_ciede2000 mean = -1` is out of range; write 0 to 1000");
+    let curve = end(&COLOUR.replace("srgb\"", "gamma\""));
+    assert!(curve.contains("expected `srgb` or `linear`"), "{curve}");
+}
+
+/// Colours are corrected only where they are known, in the light they were measured in, for a model that sees them.
+#[test]
+fn colours_that_a_view_cannot_have() {
+    let _filters = filters();
+    let wants = |scene: &Scene| {
+        let prepare = "prepare = [\"colour\"]\n[[views.zones]]";
+        scene.replace("st-07/recipe.toml", "[[views.zones]]", prepare);
+    };
+    let said = check(wants);
+    assert!(said.contains("exit 3") && said.contains("view `top` wants `colour`, but the calibration of camera `cam-1` has none; `taktgate calibrate colour` measures it"), "{said}");
+    let said = check(|scene| {
+        wants(scene);
+        let to = format!("10 mm\"\n{COLOUR}");
+        scene.replace("st-07/calibration/cam-1.toml", "10 mm\"", &to);
+    });
+    assert!(
+        said.contains("exit 3") && said.contains("step `colour` is for models that see colours"),
+        "{said}"
+    );
+    let said = check(|scene| {
+        wants(scene);
+        let to = format!("10 mm\"\nflat_field = \"flat.png\"\n{COLOUR}");
+        scene.replace("st-07/calibration/cam-1.toml", "10 mm\"", &to);
+        let white = png(&image::GrayImage::from_pixel(64, 48, image::Luma([200])));
+        scene.write("st-07/calibration/flat.png", &white);
+    });
+    assert!(
+        said.contains("exit 3") && said.contains("name `flat_field` in `prepare` too"),
+        "{said}"
+    );
 }
 
 /// What `check` says of a station that is good but for one file.

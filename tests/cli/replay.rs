@@ -324,7 +324,7 @@ fn a_scale_judges_pictures_of_any_size() {
     {"findings":[{"area_mm2":384.0,"class":"anomaly","grade":"reject","length_mm":28.84,"score":1.0,"zone":"all"}],"notes":[],"picture":"a.png","reason":null,"verdict":"ng"}
     {"findings":{"anomaly reject":1},"pictures":1,"stages_ms":{"decode outputs":{"max":[MS],"median":[MS],"p95":[MS]},"fitness":{"max":[MS],"median":[MS],"p95":[MS]},"infer":{"max":[MS],"median":[MS],"p95":[MS]},"measure and judge":{"max":[MS],"median":[MS],"p95":[MS]},"prepare":{"max":[MS],"median":[MS],"p95":[MS]},"read and decode the picture":{"max":[MS],"median":[MS],"p95":[MS]},"total":{"max":[MS],"median":[MS],"p95":[MS]}},"verdicts":{".":{"ng":1}}}
     --- stderr
-    without calibration: left out of view `top`: undistort and flat-field
+    without calibration: left out of view `top`: undistort, flat-field and colour
     without calibration: left out of view `top`: its region, the whole picture is judged
     without calibration: left out of view `top`: the outline of zone `all`
     verdicts and summary in `out/replay`, pictures with the findings in `pictures/`

@@ -376,6 +376,13 @@ def half():
     return made
 
 
+def reddish():
+    """A score for every pixel of an input of any size, red first, before sigmoid: red over green by 55 of 255 is `rust`."""
+    nodes = [node("Conv", "image weight bias", "out")]
+    inits = [const("weight", np.reshape([60, -60, 0], (1, 3, 1, 1))), const("bias", [-60 * 55 / 255])]
+    return model(nodes, inits, ["n", 1, "rows", "columns"], "out", ["n", 3, "height", "width"])
+
+
 def bright():
     """A score for every pixel of an input of any size, before sigmoid: over 160 of 255 it is a `scratch`."""
     nodes = [node("Conv", "image weight bias", "out")]

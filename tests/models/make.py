@@ -16,7 +16,7 @@ from onnx import TensorProto, checker, helper
 from PIL import Image
 from safetensors.numpy import save
 
-from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, bright, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, segment, segment_until_bright, three, yolo, yolox
+from graphs import F32, HEIGHT, WIDTH, anomaly, anomaly_score, bank, box_masks, boxes, bright, by_hand_boxes, by_hand_map, classify, const, detr, half, ints, last, lesson, masks, node, objectness, output, reddish, segment, segment_until_bright, three, yolo, yolox
 
 HERE = pathlib.Path(__file__).parent
 
@@ -42,7 +42,7 @@ def run(made, pixels, fixed=None):
         made.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     kind = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
-    tensor = (pixels.astype(np.float32) / 255).astype(kind)[None, None]
+    tensor = (np.atleast_3d(pixels).astype(np.float32) / 255).astype(kind).transpose(2, 0, 1)[None]
     if len(session.get_inputs()[0].shape) == 3:
         tensor = tensor[0]
     return dict(zip([out.name for out in session.get_outputs()], session.run(None, {"image": tensor, **(fixed or {})})))
@@ -61,10 +61,10 @@ onnx_sha256 = "{onnx_sha256}"
 name = "image"
 width_px = 32
 height_px = 24
-channels = 1
-reverse_input_channels = false
-mean_values = [0.0]
-scale_values = [255.0]
+channels = {channels}
+reverse_input_channels = {red_first}
+mean_values = {means}
+scale_values = {scales}
 resize_type = "standard"
 interpolation = "area"
 pad_value = 0
@@ -143,7 +143,12 @@ def write(name, task, layout, thresholds, labels, made, pictures, outputs=None, 
             golden += f'{key} = "golden/{file}"\n'
             golden += f'{key}_sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
         golden += f"tolerance = {0.002 if half else 0.0001}\n"
+    channels = np.atleast_3d(pictures[0]).shape[2] if pictures else 1
     text = MANIFEST.format(
+        channels=channels,
+        red_first="true" if channels == 3 else "false",
+        means=[0.0] * channels,
+        scales=[255.0] * channels,
         name=name,
         task=task,
         output=output.strip(),
@@ -188,6 +193,8 @@ def whole_layouts():
     write("masks", "segment", "mask_logits", MAPS, TWO, masks(), [BRIGHT, CLEAN])
     every = {"confidence_threshold": 0.5, "pixel_threshold": 0.5, "area_min_px": 4}
     write("bright", "segment", "mask_logits", every, [("scratch", "")], bright(), [BRIGHT, CLEAN])
+    rust = np.stack([BRIGHT, CLEAN, CLEAN], axis=2)
+    write("reddish", "segment", "mask_logits", every, [("rust", "")], reddish(), [rust, np.zeros_like(rust)])
     overlap = {"confidence_threshold": 0.5, "iou_threshold": 0.5}
     detect = ("detect-", "detect")
     for name, layout, made in [

@@ -9,7 +9,7 @@ use taktgate::source::pictures_below;
 
 use super::{now, read_draft, write_draft, write_whole};
 use crate::app::Outcome;
-use crate::app::print::{progress, say, table};
+use crate::app::print::{note, progress, say, table};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -45,6 +45,11 @@ pub(crate) fn flat_field(args: &FlatFieldArgs) -> anyhow::Result<Outcome> {
     let picture = args.calibration.with_file_name(name);
     write_whole(&picture, &study.png)?;
     write_draft(&args.calibration, &study.draft)?;
+    if study.has_dropped_colour {
+        note(
+            "the calibration's colours were measured in another light and are no longer in it; `taktgate calibrate colour` measures them anew",
+        );
+    }
     let [darkest, brightest] = study.levels;
     if args.json {
         say(serde_json::json!({
@@ -52,6 +57,7 @@ pub(crate) fn flat_field(args: &FlatFieldArgs) -> anyhow::Result<Outcome> {
             "flat_field": picture.display().to_string(),
             "n_pictures": study.n_pictures,
             "levels": study.levels,
+            "dropped_colour": study.has_dropped_colour,
         }));
         return Ok(Outcome::Good);
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crate::domain::{PixelFormat, RectPx};
 use crate::vision::{
-    Arithmetic, DecodeLimits, Filter, InputSpec, Interpolation, Picture, Preparer, Resize, decode,
+    self, Arithmetic, DecodeLimits, Filter, InputSpec, Interpolation, Picture, Preparer, Resize,
+    decode,
 };
 
 fn file(name: &str) -> PathBuf {
@@ -43,7 +44,7 @@ fn prepared(spec: &InputSpec) -> Vec<f32> {
         height: f64::from(size.height_px),
     };
     let frame = picture.into_frame("c", Instant::now()).unwrap();
-    let mut preparer = Preparer::new(size, region, &[], None, None, spec).unwrap();
+    let mut preparer = Preparer::new(size, region, &[], vision::Optics::default(), spec).unwrap();
     let mut tensor = vec![f32::NAN; spec.tensor_length()];
     preparer.prepare(&frame, &mut tensor).unwrap();
     tensor
@@ -162,7 +163,8 @@ fn grey_frames_and_grey_nets_are_resized_too() {
                 ..spec(4, 3, interpolation)
             };
             let mut tensor = vec![f32::NAN; spec.tensor_length()];
-            let mut preparer = Preparer::new(size, region, &[], None, None, &spec).unwrap();
+            let mut preparer =
+                Preparer::new(size, region, &[], vision::Optics::default(), &spec).unwrap();
             preparer.prepare(&frame, &mut tensor).unwrap();
             // A slope stays one: the middle of the frame is the middle of the input.
             let middle = f32::midpoint(tensor[5], tensor[6]);

@@ -33,6 +33,14 @@ const CLAHE: Step = Step::Clahe {
     tiles: 4,
 };
 
+fn optics(flat_field: Option<FlatField>) -> Optics<'static> {
+    Optics {
+        lens: Some(&LENS),
+        flat_field,
+        colour: None,
+    }
+}
+
 fn input(width_px: u32, height_px: u32, channels: u32) -> InputSpec {
     InputSpec {
         width_px,
@@ -81,7 +89,7 @@ fn sheet() -> FlatField {
 fn prepared(frame: &Frame, region: RectPx, steps: &[Step], spec: &InputSpec) -> Vec<f32> {
     let flat_field = steps.contains(&Step::FlatField).then(sheet);
     let mut preparer =
-        Preparer::new(frame.size(), region, steps, Some(&LENS), flat_field, spec).unwrap();
+        Preparer::new(frame.size(), region, steps, optics(flat_field), spec).unwrap();
     let mut tensor = vec![f32::NAN; spec.tensor_length()];
     preparer.prepare(frame, &mut tensor).unwrap();
     assert!(tensor.iter().all(|value| value.is_finite()));
@@ -230,7 +238,18 @@ fn check_dot(dot: (u32, u32), steps: &[Step], spec: &InputSpec) -> Result<(), Te
     };
     let flat_field = steps.contains(&Step::FlatField).then(sheet);
     let lens = Some(&LENS);
-    let mut preparer = Preparer::new(FRAME, REGION, steps, lens, flat_field, spec).unwrap();
+    let mut preparer = Preparer::new(
+        FRAME,
+        REGION,
+        steps,
+        Optics {
+            lens,
+            flat_field,
+            colour: None,
+        },
+        spec,
+    )
+    .unwrap();
     for format in [PixelFormat::Gray8, PixelFormat::Bgr8] {
         let mut tensor = vec![0.0; spec.tensor_length()];
         preparer.prepare(&dotted(format), &mut tensor).unwrap();
@@ -311,8 +330,7 @@ fn a_flat_field_evens_the_light() {
         for (format, channels) in [(PixelFormat::Gray8, 1), (PixelFormat::Rgb8, 3)] {
             let spec = input(60, 45, channels);
             let field = Some(flat_field.clone());
-            let mut preparer =
-                Preparer::new(FRAME, REGION, &steps, Some(&LENS), field, &spec).unwrap();
+            let mut preparer = Preparer::new(FRAME, REGION, &steps, optics(field), &spec).unwrap();
             let mut tensor = vec![0.0; spec.tensor_length()];
             preparer.prepare(&part(format), &mut tensor).unwrap();
             for plane in tensor.chunks(60 * 45) {
@@ -359,7 +377,7 @@ fn equalising_raises_contrast_and_keeps_colour_order() {
 fn pixels_are_written_as_often_as_said() {
     let copies = |steps: &[Step], spec: &InputSpec| {
         let flat_field = steps.contains(&Step::FlatField).then(sheet);
-        let preparer = Preparer::new(FRAME, REGION, steps, Some(&LENS), flat_field, spec).unwrap();
+        let preparer = Preparer::new(FRAME, REGION, steps, optics(flat_field), spec).unwrap();
         [PixelFormat::Gray8, PixelFormat::Bgr8].map(|format| preparer.copies(format))
     };
     assert_eq!(copies(&[], &input(240, 180, 3)), [1, 1]);
@@ -376,10 +394,19 @@ fn pixels_are_written_as_often_as_said() {
 fn what_does_not_fit_together_is_refused() {
     let spec = input(64, 64, 3);
     let error = |region, steps: &[Step], lens: Option<&Lens>| {
-        Preparer::new(FRAME, region, steps, lens, None, &spec)
-            .err()
-            .unwrap()
-            .to_string()
+        Preparer::new(
+            FRAME,
+            region,
+            steps,
+            Optics {
+                lens,
+                ..Optics::default()
+            },
+            &spec,
+        )
+        .err()
+        .unwrap()
+        .to_string()
     };
     assert_eq!(
         error(REGION, &[Step::Undistort], None),
@@ -412,7 +439,7 @@ fn what_does_not_fit_together_is_refused() {
     );
     assert!(error(REGION, &clahe(f64::NAN, 8), None).contains("1 to 40"));
 
-    let mut preparer = Preparer::new(FRAME, REGION, &[], None, None, &spec).unwrap();
+    let mut preparer = Preparer::new(FRAME, REGION, &[], Optics::default(), &spec).unwrap();
     let small = SizePx {
         width_px: 10,
         height_px: 10,
@@ -523,7 +550,7 @@ fn a_part_that_lies_elsewhere_gives_the_input_of_one_that_lies_right() {
         .unwrap();
         let flat_field = is_lit.then_some(flat_field);
         let mut preparer =
-            Preparer::new(FRAME, REGION, &steps, Some(&LENS), flat_field, &input).unwrap();
+            Preparer::new(FRAME, REGION, &steps, optics(flat_field), &input).unwrap();
         let (mut expected, mut found) = (vec![0.0; 160 * 120], vec![0.0; 160 * 120]);
         preparer.prepare(&lit(&home), &mut expected).unwrap();
         preparer.follow(placed).unwrap();
@@ -541,7 +568,8 @@ fn a_part_that_lies_elsewhere_gives_the_input_of_one_that_lies_right() {
 
 #[test]
 fn a_region_that_follows_its_part_out_of_the_picture_is_said() {
-    let mut preparer = Preparer::new(FRAME, REGION, &[], None, None, &input(160, 120, 1)).unwrap();
+    let mut preparer =
+        Preparer::new(FRAME, REGION, &[], Optics::default(), &input(160, 120, 1)).unwrap();
     // The region's rim is 30 px from that of the frame, 6 mm.
     let mut far = placed();
     far.placement.turn_deg = 0.0;
@@ -551,4 +579,59 @@ fn a_region_that_follows_its_part_out_of_the_picture_is_said() {
     let error = preparer.follow(far).unwrap_err();
     assert!(matches!(error, VisionError::PartUnseen { .. }), "{error}");
     assert!(error.is_misplaced());
+}
+
+#[test]
+fn colours_are_corrected_after_sampling_and_only_where_there_are_any() {
+    // Red and blue change places, and green stays.
+    let exchange = Colour {
+        curve: crate::calibration::Curve::Srgb,
+        srgb_from_camera: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        figures: None,
+    };
+    let preparer = |steps: &[Step], colour, channels| {
+        let optics = Optics {
+            lens: Some(&LENS),
+            colour,
+            ..Optics::default()
+        };
+        Preparer::new(FRAME, REGION, steps, optics, &input(160, 120, channels))
+    };
+    for steps in [
+        vec![],
+        vec![Step::Undistort],
+        vec![Step::Undistort, Step::OneMap],
+    ] {
+        let with = [&steps[..], &[Step::Colour]].concat();
+        let mut plain = preparer(&steps, Some(&exchange), 3).unwrap();
+        let mut changed = preparer(&with, Some(&exchange), 3).unwrap();
+        for format in [PixelFormat::Bgr8, PixelFormat::Rgb8] {
+            assert_eq!(changed.copies(format), plain.copies(format) + 1);
+            let frame = frame_of(FRAME, format, smooth);
+            let (mut one, mut other) = (vec![0.0; 160 * 120 * 3], vec![0.0; 160 * 120 * 3]);
+            plain.prepare(&frame, &mut one).unwrap();
+            changed.prepare(&frame, &mut other).unwrap();
+            for channel in 0..3 {
+                let plane =
+                    |tensor: &[f32], at: usize| tensor[at * 19_200..(at + 1) * 19_200].to_vec();
+                let pairs = plane(&one, channel)
+                    .into_iter()
+                    .zip(plane(&other, 2 - channel));
+                let most = pairs
+                    .map(|(one, other)| (one - other).abs())
+                    .fold(0.0, f32::max);
+                // Sampled numbers are rounded to levels first.
+                assert!(most < 0.51, "{steps:?} {format:?} {channel}: {most}");
+            }
+        }
+        let grey = frame_of(FRAME, PixelFormat::Gray8, smooth);
+        let refused = changed.prepare(&grey, &mut vec![0.0; 160 * 120 * 3]);
+        assert!(matches!(refused, Err(VisionError::ColourOfGrey)));
+    }
+    let refused = |colour, channels| preparer(&[Step::Colour], colour, channels).err().unwrap();
+    assert!(matches!(refused(None, 3), VisionError::NoColour));
+    assert!(matches!(
+        refused(Some(&exchange), 1),
+        VisionError::ColourForGrey
+    ));
 }
