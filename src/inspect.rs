@@ -3,6 +3,7 @@
 //! `run`, `replay`, the benches and the tests all call [`Inspector::inspect`].
 
 mod drift;
+mod fault;
 mod identity;
 mod view;
 

@@ -30,3 +30,32 @@ mod render;
 mod samples;
 #[path = "calibrate/scratch.rs"]
 mod scratch;
+
+/// A station beside `frames/` and `models/`.
+fn station_of(camera: &str, calibrations: &str) -> String {
+    format!(
+        r#"schema = 1
+station = "st-07"
+recipes = ["recipe.toml"]
+models = "../models"
+calibrations = "{calibrations}"
+data = "data"
+
+[mqtt]
+broker = "embedded"
+enterprise = "acme"
+site = "hand-1"
+area = "press"
+line = "line-1"
+
+[[cameras]]
+name = "{camera}"
+source = {{ folder = {{ path = "../frames", order = "again" }} }}
+
+[storage]
+warn_free_mb = 3
+images_free_mb = 2
+stop_free_mb = 1
+"#
+    )
+}

@@ -1,6 +1,6 @@
 //! The drawings of a calibration report: where points were seen and by how much the fit misses them.
 
-use crate::domain::{PointPx, SizePx};
+use crate::domain::{PointMm, PointPx, SizePx};
 use crate::page::{Markup, html};
 
 use super::coverage::Coverage;
@@ -9,6 +9,10 @@ use super::coverage::Coverage;
 const WIDTH: f64 = 640.0;
 /// How long the arrow of an average miss is drawn.
 const ARROW: f64 = 12.0;
+/// About so many lines each way are drawn on a plane, in so many pieces each.
+const LINES: f64 = 10.0;
+const LINES_MAX: u32 = 30;
+const BENDS: u32 = 16;
 /// Height of one bar and its gap.
 const BAR: f64 = 16.0;
 const BAR_LEFT: f64 = 170.0;
@@ -92,6 +96,76 @@ pub(super) fn arrows(size: SizePx, misses: &[(PointPx, PointPx)]) -> Markup {
     }
 }
 
+/// Lines of the plane at round millimetres around the known points, as the camera sees them.
+pub(super) fn plane(
+    size: SizePx,
+    known: &[PointMm],
+    px_from_mm: impl Fn(PointMm) -> PointPx,
+) -> Markup {
+    let sheet = Sheet::of(size);
+    let span = |of: fn(&PointMm) -> f64| {
+        let values = known.iter().map(of);
+        let ends = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+        if ends.0 <= ends.1 { ends } else { (0.0, 0.0) }
+    };
+    let (x, y) = (span(|point| point.x), span(|point| point.y));
+    let step_mm = round_step((x.1 - x.0).max(y.1 - y.0) / LINES);
+    let lines = |(low, high): (f64, f64)| {
+        let first = (low / step_mm).floor();
+        let values = (0..LINES_MAX).map(move |index| (first + f64::from(index)) * step_mm);
+        values.take_while(move |value| *value < high + step_mm)
+    };
+    let (columns, rows): (Vec<f64>, Vec<f64>) = (lines(x).collect(), lines(y).collect());
+    let ends = |all: &[f64]| [all.first(), all.last()].map(|end| end.copied().unwrap_or(0.0));
+    let ([left, right], [top, bottom]) = (ends(&columns), ends(&rows));
+    let curve = |from: PointMm, to: PointMm| {
+        let places = (0..=BENDS).map(|index| {
+            let share = f64::from(index) / f64::from(BENDS);
+            let seen = px_from_mm(PointMm {
+                x: from.x + share * (to.x - from.x),
+                y: from.y + share * (to.y - from.y),
+            });
+            format!("{},{}", sheet.at(seen.x), sheet.at(seen.y))
+        });
+        places.collect::<Vec<_>>().join(" ")
+    };
+    html! {
+        figure.wide {
+            svg viewBox=(format!("0 0 {WIDTH} {:.1}", sheet.height)) role="img" aria-label="the plane as the camera sees it" {
+                rect.axis x="0" y="0" width=(WIDTH) height=(format!("{:.1}", sheet.height)) {}
+                @for x in &columns {
+                    polyline.plane points=(curve(PointMm { x: *x, y: top }, PointMm { x: *x, y: bottom })) {}
+                }
+                @for y in &rows {
+                    polyline.plane points=(curve(PointMm { x: left, y: *y }, PointMm { x: right, y: *y })) {}
+                }
+                @for point in known {
+                    @let seen = px_from_mm(*point);
+                    circle.good cx=(sheet.at(seen.x)) cy=(sheet.at(seen.y)) r="1.5" {}
+                }
+            }
+            figcaption {
+                "Lines of the plane every " (step_mm) " mm, from (" (left) ", " (top) ") to (" (right) ", " (bottom)
+                ") mm, and the known points. Lines that bend follow the lens."
+            }
+        }
+    }
+}
+
+/// The next larger of 1, 2 and 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    if least <= 0.0 {
+        return 1.0;
+    }
+    let power = 10.0_f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|step| least <= step * power);
+    step.unwrap_or(10.0) * power
+}
+
 /// How far the fit misses each view, with the limit beyond which one is suspicious.
 pub(super) fn residuals(views: &[(String, f64)]) -> Markup {
     let most = views
@@ -146,6 +220,26 @@ mod tests {
             drawn.contains("x1=\"300.0\" y1=\"100.0\" x2=\"282.0\" y2=\"100.0\""),
             "{drawn}"
         );
+    }
+
+    #[test]
+    fn a_plane_is_drawn_at_round_millimetres_where_the_camera_sees_them() {
+        let known = [(0.0, 0.0), (47.0, 23.0)].map(|(x, y)| PointMm { x, y });
+        let seen = |mm: PointMm| PointPx {
+            x: 10.0 * mm.x + 99.5,
+            y: 10.0 * mm.y + 99.5,
+        };
+        let drawn = plane(SIZE, &known, seen).into_string();
+        assert!(
+            drawn.contains("every 5 mm, from (0, 0) to (50, 25) mm"),
+            "{drawn}"
+        );
+        // 11 columns, 6 rows; the first column goes from (50, 50) to 250 px of the picture lower.
+        assert_eq!(drawn.matches("<polyline").count(), 17);
+        assert!(drawn.contains("points=\"50.0,50.0 ") && drawn.contains(" 50.0,175.0\""));
+        for (least, step) in [(0.7, 1.0), (1.0, 1.0), (4.7, 5.0), (6.0, 10.0), (0.0, 1.0)] {
+            assert!((round_step(least) - step).abs() < 1e-12, "{least}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::views::pictures_of;
 pub struct FlatFieldStudy {
     /// The whole calibration.
     pub draft: Draft,
+    /// What the camera sees of an even card.
+    pub card: Frame,
     /// The picture as a PNG file; its name stands in the calibration.
     pub png: Vec<u8>,
     /// How many pictures it is the mean of.
@@ -65,6 +67,7 @@ pub fn add_flat_field(
     let name = PathBuf::from(format!("{}.flat-field.png", draft.camera));
     Ok(FlatFieldStudy {
         png: encode_png(&frame)?,
+        card: frame,
         n_pictures: pictures.len(),
         levels,
         has_dropped_colour: draft.colour.is_some(),

@@ -8,11 +8,14 @@ mod coverage;
 mod drawing;
 mod error;
 mod flat_field;
+mod flat_field_page;
 mod lens;
 mod live;
 mod page;
 mod plane;
+mod plane_page;
 mod points;
+mod table;
 mod views;
 
 pub use colour::{ChartSetting, ColourStudy, PatchFigures, Reference, add_colour};

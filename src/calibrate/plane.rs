@@ -1,7 +1,6 @@
 //! The plane that parts lie on, from one picture of the board lying there or from known points, and what a
 //! length on it is uncertain by.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use crate::vision::{KnownPoint, PlaneFit, Scatter, find_board, fit_plane};
 
 use super::error::CalibrateError;
 use super::points::known_points;
+use super::table::read_table;
 use super::views::name_of;
 
 /// Points that miss the plane by more do not lie on one.
@@ -171,17 +171,7 @@ fn points_of_board(
 }
 
 fn points_of_table(path: &Path) -> Result<Vec<KnownPoint>, CalibrateError> {
-    let fault = |cause| CalibrateError::Table {
-        path: path.to_owned(),
-        cause,
-    };
-    let length = fs::metadata(path).map_err(fault)?.len();
-    if TABLE_BYTES_MAX < length {
-        return Err(fault(std::io::Error::other(format!(
-            "the file has {length} bytes, at most {TABLE_BYTES_MAX} are read"
-        ))));
-    }
-    known_points(path, &fs::read_to_string(path).map_err(fault)?)
+    known_points(path, &read_table(path, TABLE_BYTES_MAX)?)
 }
 
 /// The board's own places, turned in steps of a quarter so that x runs to the right in the picture and y down, all of

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::drift::Drift;
+use super::fault::Fault;
 use super::identity::{self, Identity};
-use super::{Capture, Inspection, Look, SetupError, ViewParts, with_causes};
+use super::{Capture, Inspection, Look, SetupError, ViewParts};
 use crate::calibration::{Calibration, CalibrationFault, Placed};
 use crate::config::hex;
 use crate::domain::{
@@ -15,7 +16,7 @@ use crate::domain::{
     Verdict, ViewRecord,
 };
 use crate::judge;
-use crate::model::{Detector, ModelError};
+use crate::model::Detector;
 use crate::recipe::{PartCode, Recipe, Step, View};
 use crate::vision::{self, FlatField, Optics, Preparer, Registrar, VisionError};
 
@@ -39,12 +40,6 @@ struct Model {
     // Built for the size of the frames; a bare scale lets them change from part to part.
     prepared: Option<(SizePx, Preparer)>,
     tensor: Vec<f32>,
-}
-
-/// Why a view has no findings.
-struct Fault {
-    reason: Reason,
-    note: String,
 }
 
 /// What the inspection of a view adds to on its way.
@@ -405,42 +400,4 @@ fn timed<T>(took: &mut Duration, stage: impl FnOnce() -> T) -> T {
     let value = stage();
     *took += started.elapsed();
     value
-}
-
-impl From<CalibrationFault> for Fault {
-    fn from(fault: CalibrationFault) -> Self {
-        let reason = match fault {
-            CalibrationFault::WrongSize { .. } => Reason::ImageUnfit,
-            CalibrationFault::OutOfDate { .. }
-            | CalibrationFault::FromTheFuture { .. }
-            | CalibrationFault::NotFinite { .. } => Reason::Calibration,
-        };
-        Self {
-            reason,
-            note: fault.to_string(),
-        }
-    }
-}
-
-impl From<VisionError> for Fault {
-    fn from(error: VisionError) -> Self {
-        let reason = if error.is_misplaced() {
-            Reason::Misplaced
-        } else {
-            Reason::ImageUnfit
-        };
-        Self {
-            reason,
-            note: with_causes(&error),
-        }
-    }
-}
-
-impl From<ModelError> for Fault {
-    fn from(error: ModelError) -> Self {
-        Self {
-            reason: Reason::Model,
-            note: with_causes(&error),
-        }
-    }
 }

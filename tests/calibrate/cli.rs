@@ -102,6 +102,19 @@ impl Bench {
     }
 }
 
+fn the_plane_is_reported(bench: &Bench) {
+    let report = bench.read("cam-1.plane.html");
+    // 8 x 5 squares of 25 mm: 200 mm in ten lines.
+    for part in [
+        "Plane of cam-1: desk",
+        "54 points",
+        "every 20 mm",
+        "1000 mm",
+    ] {
+        assert!(report.contains(part), "no `{part}` in the report");
+    }
+}
+
 #[test]
 fn a_lens_and_then_a_plane_make_a_calibration() {
     if are_missing() {
@@ -150,7 +163,8 @@ fn a_lens_and_then_a_plane_make_a_calibration() {
         "desk",
     ];
     let said = bench.taktgate(&plane);
-    said.must(0, &["100 mm are known to (k = 2)"]);
+    said.must(0, &["100 mm are known to (k = 2)", "cam-1.plane.html"]);
+    the_plane_is_reported(&bench);
     let calibration = Calibration::parse(&path, &bench.read("cam-1.toml")).unwrap();
     let stated = calibration.length_uncertainty.unwrap();
     assert!(0.0 < stated.relative && stated.relative < 0.1, "{stated:?}");
@@ -330,6 +344,11 @@ fn known_points_make_a_plane_and_points_off_it_do_not() {
     let said = bench.taktgate(&plane);
     // Nobody said how well this lens is known.
     said.must(0, &["no uncertainty is stated"]);
+    assert!(
+        bench
+            .read("cam-1.plane.html")
+            .contains("No uncertainty is stated")
+    );
     let calibration =
         Calibration::parse(&bench.path("cam-1.toml"), &bench.read("cam-1.toml")).unwrap();
     let at = calibration
@@ -363,9 +382,17 @@ fn grey_cards_make_a_flat_field_and_other_pictures_do_not() {
     bench.card("1.png", |x, _| 150 + (x / 8) as u8);
     bench.card("2.png", |x, _| 152 + (x / 8) as u8);
     let flat_field = ["flat-field", "cam-1.toml", "cards"];
-    bench
-        .taktgate(&flat_field)
-        .must(0, &["levels", "151 to 158", "cam-1.flat-field.png"]);
+    bench.taktgate(&flat_field).must(
+        0,
+        &[
+            "levels",
+            "151 to 158",
+            "cam-1.flat-field.png",
+            "cam-1.flat-field.html",
+        ],
+    );
+    let report = bench.read("cam-1.flat-field.html");
+    assert!(report.contains("1.05 times") && report.contains("data:image/jpeg;base64,"));
     let mean = image::open(bench.path("cam-1.flat-field.png"))
         .unwrap()
         .to_luma8();

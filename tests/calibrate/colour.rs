@@ -10,6 +10,7 @@ use taktgate::calibration::{Curve, Draft};
 use tempfile::TempDir;
 
 use crate::chart::{COLD, CORNERS, ColourCamera, HEIGHT, WARM, WIDTH, light};
+use crate::station_of;
 
 struct Desk {
     folder: TempDir,
@@ -390,30 +391,6 @@ fn a_table_of_ones_own_takes_the_place_of_the_makers() {
     assert!(WARM.off(&matrix) < 0.05, "{told}");
 }
 
-const STATION: &str = r#"schema = 1
-station = "st-07"
-recipes = ["recipe.toml"]
-models = "../models"
-calibrations = ".."
-data = "data"
-
-[mqtt]
-broker = "embedded"
-enterprise = "acme"
-site = "hand-1"
-area = "press"
-line = "line-1"
-
-[[cameras]]
-name = "@CAMERA@"
-source = { folder = { path = "../frames", order = "again" } }
-
-[storage]
-warn_free_mb = 3
-images_free_mb = 2
-stop_free_mb = 1
-"#;
-
 const RECIPE: &str = r#"schema = 1
 part_type = "panel"
 revision = 1
@@ -449,7 +426,7 @@ impl Desk {
             fs::copy(from.join(file), to).unwrap();
         }
         fs::create_dir_all(self.path("frames")).unwrap();
-        self.write("st/station.toml", &STATION.replace("@CAMERA@", camera));
+        self.write("st/station.toml", &station_of(camera, ".."));
         self.write(
             "st/recipe.toml",
             &RECIPE

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 
 use crate::plate::{MIDDLE, Scratch, light, scratches};
 use crate::render::{Camera, Pose, camera, chessboard, plane_board, poses};
+use crate::station_of;
 
 /// What the recipe tolerates.
 const LENGTH_MAX_MM: f64 = 12.0;
@@ -53,30 +54,6 @@ const LIE: [[f64; 3]; 10] = [
     [-2.7, 2.7, 4.9],
     [3.9, 0.0, 0.2],
 ];
-
-const STATION: &str = r#"schema = 1
-station = "st-07"
-recipes = ["recipe.toml"]
-models = "../models"
-calibrations = "../calibration"
-data = "data"
-
-[mqtt]
-broker = "embedded"
-enterprise = "acme"
-site = "hand-1"
-area = "press"
-line = "line-1"
-
-[[cameras]]
-name = "cam-1"
-source = { folder = { path = "../frames", order = "again" } }
-
-[storage]
-warn_free_mb = 3
-images_free_mb = 2
-stop_free_mb = 1
-"#;
 
 const RECIPE: &str = r#"schema = 1
 part_type = "plate"
@@ -212,7 +189,8 @@ impl House {
         fs::create_dir(self.path(&name)).unwrap();
         let reference = self.path(&name).join("reference.png");
         fs::copy(self.path("reference.png"), reference).unwrap();
-        fs::write(self.path(&name).join("station.toml"), STATION).unwrap();
+        let station = station_of("cam-1", "../calibration");
+        fs::write(self.path(&name).join("station.toml"), station).unwrap();
         fs::write(self.path(&name).join("recipe.toml"), recipe).unwrap();
         name
     }

@@ -25,6 +25,9 @@ pub(crate) struct FlatFieldArgs {
     /// Pictures of an evenly lit grey card.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Where the report goes; beside the calibration if not given.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -44,6 +47,9 @@ pub(crate) fn flat_field(args: &FlatFieldArgs) -> anyhow::Result<Outcome> {
         .context("the flat field has no name")?;
     let picture = args.calibration.with_file_name(name);
     write_whole(&picture, &study.png)?;
+    let report = args.report.clone();
+    let report = report.unwrap_or_else(|| args.calibration.with_extension("flat-field.html"));
+    write_whole(&report, study.page().as_bytes())?;
     write_draft(&args.calibration, &study.draft)?;
     if study.has_dropped_colour {
         note(
@@ -55,6 +61,7 @@ pub(crate) fn flat_field(args: &FlatFieldArgs) -> anyhow::Result<Outcome> {
         say(serde_json::json!({
             "calibration": args.calibration.display().to_string(),
             "flat_field": picture.display().to_string(),
+            "report": report.display().to_string(),
             "n_pictures": study.n_pictures,
             "levels": study.levels,
             "dropped_colour": study.has_dropped_colour,
@@ -65,6 +72,7 @@ pub(crate) fn flat_field(args: &FlatFieldArgs) -> anyhow::Result<Outcome> {
     facts.add_row(["pictures", &study.n_pictures.to_string()]);
     facts.add_row(["levels", &format!("{darkest} to {brightest}")]);
     facts.add_row(["flat field", &picture.display().to_string()]);
+    facts.add_row(["report", &report.display().to_string()]);
     facts.add_row(["calibration", &args.calibration.display().to_string()]);
     say(facts);
     Ok(Outcome::Good)

@@ -1,13 +1,13 @@
 //! `taktgate calibrate plane`: the plane that parts lie on, and what a length on it is uncertain by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use taktgate::calibrate::{PlaneFrom, PlaneStudy, Tolerances, add_plane};
 use taktgate::calibration::{COVERAGE_FACTOR, LengthParts};
 
-use super::{BoardArgs, now, read_draft, write_draft};
+use super::{BoardArgs, now, read_draft, write_draft, write_whole};
 use crate::app::Outcome;
 use crate::app::print::{note, say, table};
 
@@ -42,6 +42,9 @@ pub(crate) struct PlaneArgs {
     /// How far the surface of a part may lie above or below the plane.
     #[arg(long, value_name = "MM", default_value_t = 0.0, value_parser = height)]
     height_tolerance_mm: f64,
+    /// Where the report goes; beside the calibration if not given.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -66,16 +69,19 @@ pub(crate) fn plane(args: &PlaneArgs) -> anyhow::Result<Outcome> {
         height_mm: args.height_tolerance_mm,
     };
     let study = add_plane(draft, &args.plane, &from, tolerances, now())?;
+    let report = args.report.clone();
+    let report = report.unwrap_or_else(|| args.calibration.with_extension("plane.html"));
+    write_whole(&report, study.page().as_bytes())?;
     write_draft(&args.calibration, &study.draft)?;
     if args.json {
-        say(json(args, &study));
+        say(json(args, &study, &report));
     } else {
-        tell(args, &study);
+        tell(args, &study, &report);
     }
     Ok(Outcome::Good)
 }
 
-fn tell(args: &PlaneArgs, study: &PlaneStudy) {
+fn tell(args: &PlaneArgs, study: &PlaneStudy, report: &Path) {
     let mut facts = table(&[]);
     facts.add_row(["points", &study.points.len().to_string()]);
     facts.add_row([
@@ -110,6 +116,7 @@ fn tell(args: &PlaneArgs, study: &PlaneStudy) {
             }
         }
     }
+    facts.add_row(["report", &report.display().to_string()]);
     facts.add_row(["calibration", &args.calibration.display().to_string()]);
     say(facts);
 }
@@ -123,7 +130,7 @@ fn shares(parts: &LengthParts) -> [(&'static str, f64); 3] {
     ]
 }
 
-fn json(args: &PlaneArgs, study: &PlaneStudy) -> serde_json::Value {
+fn json(args: &PlaneArgs, study: &PlaneStudy, report: &Path) -> serde_json::Value {
     let parts = study.parts.map(|parts| {
         serde_json::json!({
             "mm_per_px_max": parts.mm_per_px_max,
@@ -137,6 +144,7 @@ fn json(args: &PlaneArgs, study: &PlaneStudy) -> serde_json::Value {
     });
     serde_json::json!({
         "calibration": args.calibration.display().to_string(),
+        "report": report.display().to_string(),
         "n_points": study.points.len(),
         "mm_from_px": study.fit.mm_from_px,
         "residual_rms_mm": study.fit.residual_rms_mm,

@@ -1,11 +1,11 @@
 //! What colours the patches of a chart have: those of the maker, or of a table.
 
-use std::fs;
 use std::path::Path;
 
 use crate::calibration::linear_from_srgb;
 
 use super::super::error::CalibrateError;
+use super::super::table::read_table;
 use super::super::views::name_of;
 use super::cie::{Lab, lab_from_linear};
 use crate::vision::N_PATCHES;
@@ -76,17 +76,7 @@ impl Reference {
     /// # Errors
     /// [`CalibrateError::Table`] if it cannot be read, [`CalibrateError::Colours`] with its first mistake.
     pub fn read(path: &Path) -> Result<Self, CalibrateError> {
-        let fault = |cause| CalibrateError::Table {
-            path: path.to_owned(),
-            cause,
-        };
-        let length = fs::metadata(path).map_err(fault)?.len();
-        if TABLE_BYTES_MAX < length {
-            return Err(fault(std::io::Error::other(format!(
-                "the file has {length} bytes, at most {TABLE_BYTES_MAX} are read"
-            ))));
-        }
-        Self::parse(path, &fs::read_to_string(path).map_err(fault)?)
+        Self::parse(path, &read_table(path, TABLE_BYTES_MAX)?)
     }
 
     /// Reads colours from comma-separated text; `path` is for names and messages.
