@@ -95,14 +95,20 @@ impl Matching {
         }
     }
 
-    /// Which of the frames that came is that of the part announced at `part_at`. The parts come here in
-    /// the order of their announcements.
-    pub(super) fn of_part(&mut self, part_at: Instant, came: &[Arrival], now: Instant) -> Match {
+    /// Which of the frames that came is that of the part announced at `part_at`, which can wait until
+    /// `latest`. The parts come here in the order of their announcements.
+    pub(super) fn of_part(
+        &mut self,
+        part_at: Instant,
+        came: &[Arrival],
+        (now, latest): (Instant, Instant),
+    ) -> Match {
         let (opens, closes) = self.window_of(part_at);
         let is_inside = |one: &&Arrival| (opens..=closes).contains(&one.began_at);
         let mut inside = came.iter().filter(is_inside);
         let Some(first) = inside.next() else {
-            let until = closes + self.frame_timeout;
+            // A part that cannot wait so long went without one too: a frame that comes later is not the next part's.
+            let until = latest.min(closes + self.frame_timeout);
             if now < until {
                 return Match::Wait(until);
             }

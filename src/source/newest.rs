@@ -386,7 +386,7 @@ impl<T: Clone> Taker<T> {
         loop {
             let came: Vec<Arrival> = state.kept.iter().filter_map(Kept::came).collect();
             let now = Instant::now();
-            let until = match matching.of_part(part_at, &came, now) {
+            let until = match matching.of_part(part_at, &came, (now, latest)) {
                 Match::Wait(until) if now < latest => until.min(latest),
                 Match::Wait(_) | Match::None => return Err(state.none(&self.camera, started)),
                 Match::Doubt(text) => {

@@ -10,6 +10,8 @@ const WINDOW: FrameWindow = FrameWindow {
     after: Duration::from_millis(60),
 };
 const FRAME_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a part can wait: less than window and timeout together.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// What happens to a part at the camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,7 +79,7 @@ fn run(parts: &[Part], first_number: u64) -> Vec<Result<usize, Match>> {
                 told += 1;
             }
             let here: Vec<_> = came.iter().copied().filter(|c| c.came_at <= now).collect();
-            match matching.of_part(part_at, &here, now) {
+            match matching.of_part(part_at, &here, (now, part_at + PATIENCE)) {
                 Match::Wait(until) => {
                     let next = came.iter().map(|one| one.came_at).find(|at| now < *at);
                     now = next.map_or(until, |next| next.min(until));
@@ -182,4 +184,39 @@ fn missing_frames_are_counted_over_the_end_of_a_round() {
             "{before} {frame_id}"
         );
     }
+}
+
+#[test]
+fn a_frame_that_comes_when_its_part_could_wait_no_longer_is_not_the_next_parts() {
+    let first = Instant::now() + Duration::from_secs(1);
+    let second = first + Duration::from_millis(300);
+    let came = |began_at: Instant| Arrival {
+        count: 1,
+        number: 1,
+        began_at,
+        came_at: began_at,
+    };
+    let mut matching = Matching::new(WINDOW, Duration::from_secs(1), Announced::default());
+    let settle = |at: Instant| (at + Duration::from_secs(2), at + Duration::from_secs(2));
+    let seen = came(first);
+    assert_eq!(
+        matching.of_part(first, &[seen], settle(first)),
+        Match::Frame(1)
+    );
+    // The next part gives up before its window and the timeout have passed ...
+    let part = second;
+    let latest = part + Duration::from_millis(50);
+    assert_eq!(
+        matching.of_part(part, &[seen], (latest, latest)),
+        Match::None
+    );
+    // ... and its frame, or that of the part after it, comes in the window of that one.
+    let part = second + Duration::from_millis(300);
+    let late = Arrival {
+        count: 2,
+        number: 2,
+        ..came(part)
+    };
+    let found = matching.of_part(part, &[seen, late], settle(part));
+    assert!(matches!(found, Match::Doubt(_)), "{found:?}");
 }
